@@ -1,0 +1,59 @@
+//! Connecting to a supervisor.
+
+use super::ANSWER_TIMEOUT;
+use crate::domain::Domain;
+use crate::error::Error;
+use crate::protocol::{
+    Channel, ChannelError, ProtocolError, RefusalCode, ToHub, ToSupervisor, check_name,
+};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+/// Connects and introduces a hub; gives the connection and the hub's id.
+pub(in crate::hub) fn join(domain: &Domain, name: &str) -> Result<(Channel, u64), Error> {
+    check_name(name).map_err(|reason| Error::refused(RefusalCode::InvalidName, reason))?;
+    domain.check()?;
+    let mut channel = Channel::new(dial(domain)?);
+    channel.send(&ToSupervisor::Hello { name: name.to_owned() }, Vec::new()).map_err(fault)?;
+    let (answer, _) = channel.receive_by(Instant::now() + ANSWER_TIMEOUT).map_err(fault)?;
+    match answer {
+        ToHub::Welcome { id } => Ok((channel, id)),
+        ToHub::Refused { code, reason, .. } => Err(Error::Refused { code, reason }),
+        _ => Err(Error::Protocol(ProtocolError::Invalid { kind: 0, len: 0 })),
+    }
+}
+
+fn dial(domain: &Domain) -> Result<std::os::fd::OwnedFd, Error> {
+    let path = domain.socket();
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+        .map_err(Error::kernel("socket"))?;
+    let address = UnixAddr::new(&path).map_err(Error::kernel("socket address"))?;
+    loop {
+        // Blocking: a supervisor that is busy lets us wait in its queue.
+        match connect(socket.as_raw_fd(), &address) {
+            Ok(()) => break,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENOENT | Errno::ECONNREFUSED) => return Err(Error::NoSupervisor { path }),
+            Err(source) => return Err(Error::Kernel { call: "connect", source }),
+        }
+    }
+    Ok(socket)
+}
+
+/// What an end of the connection means to who wanted something.
+pub(super) fn fault(error: ChannelError) -> Error {
+    match error {
+        ChannelError::Protocol(ProtocolError::WrongVersion { expected, found }) => {
+            Error::Version { expected, found }
+        }
+        ChannelError::Protocol(error) => Error::Protocol(error),
+        ChannelError::TimedOut => Error::TimedOut {
+            what: "an answer of the supervisor".to_owned(),
+            timeout: ANSWER_TIMEOUT,
+        },
+        other => Error::Disconnected { why: other.to_string() },
+    }
+}

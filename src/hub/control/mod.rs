@@ -1,0 +1,218 @@
+//! The control thread: one for each process, which talks to the supervisors of all its hubs.
+//!
+//! Hubs and links give it commands through a queue with a lock (nothing on the data path does);
+//! it answers through one-shot channels, and leaves what it was not asked for in each hub's mail.
+
+mod join;
+mod serve;
+mod session;
+mod watch;
+
+pub(super) use join::join;
+pub use session::LinkOffer;
+
+use super::builder::{AcceptIf, LinkOptions};
+use super::link::Link;
+use super::receive::{Inlet, Leaving};
+use super::state::{HubShared, LinkId};
+use crate::error::Error;
+use crate::limits::{LINK_DEADLINE_MS, LINKS_PER_HUB_MAX};
+use crate::protocol::{Channel, HubInfo};
+use crate::segment::{Process, RingMemory, RingOptions};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use parking_lot::Mutex;
+use session::{Outgoing, Session};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// What the control thread leaves for a hub.
+#[derive(Debug)]
+pub(super) enum Mail {
+    /// A ring to read.
+    Inlet(Box<Inlet>),
+    /// A link that another hub opened; its inlet came before.
+    Accepted(Box<Link>),
+    /// A ring that will not be written again.
+    Leaving(LinkId, Leaving),
+}
+
+/// Pieces of mail that one link can cause.
+const MAIL_PER_LINK: usize = 3;
+const MAIL_MAX: usize = MAIL_PER_LINK * LINKS_PER_HUB_MAX;
+
+/// How long the supervisor may take to answer what needs nobody else.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a hub that leaves waits for its name to be free.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
+
+type Answer<T> = SyncSender<Result<T, Error>>;
+
+/// What hubs and links ask for. The number is the hub's key.
+enum Command {
+    Enter(Box<Session>),
+    Leave(u64, Answer<()>),
+    List(u64, u32, u64, Answer<(Vec<HubInfo>, bool)>),
+    WaitFor(u64, u32, String, Answer<HubInfo>),
+    Link(u64, u32, Box<Outgoing>),
+    Forget(u64, u32),
+    EndStream(u64, LinkId),
+    StopReading(u64, LinkId),
+    CloseLink(u64, LinkId, String),
+}
+
+/// The queue to the control thread.
+#[derive(Clone)]
+pub(super) struct Control(Arc<Queue>);
+
+struct Queue {
+    commands: Mutex<VecDeque<Command>>,
+    wake: EventFd,
+    next_request: AtomicU32,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Control")
+    }
+}
+
+impl Control {
+    /// The control thread of this process, which is started when it is first needed. A forked
+    /// child gets one of its own.
+    pub(super) fn of_this_process() -> Result<Self, Error> {
+        static RUNNING: Mutex<Option<(Process, Control)>> = Mutex::new(None);
+        let this = Process::current();
+        let mut running = RUNNING.lock();
+        if let Some((_, control)) = running.as_ref().filter(|(process, _)| *process == this) {
+            return Ok(control.clone());
+        }
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = EventFd::from_flags(flags).map_err(Error::kernel("eventfd"))?;
+        let (commands, next_request) = (Mutex::new(VecDeque::new()), AtomicU32::new(1));
+        let control = Self(Arc::new(Queue { commands, wake, next_request }));
+        serve::start(control.clone())?;
+        *running = Some((this, control.clone()));
+        Ok(control)
+    }
+
+    fn give(&self, command: Command) {
+        self.0.commands.lock().push_back(command);
+        // It can only fail when the counter is full, and then the thread is awake.
+        let _ = self.0.wake.write(1);
+    }
+
+    fn next_request(&self) -> u32 {
+        // Relaxed: only uniqueness counts. 0 stands for the connection itself.
+        self.0.next_request.fetch_add(1, Ordering::Relaxed).max(1)
+    }
+
+    /// Hands a hub that has joined over to the control thread.
+    pub(super) fn enter(
+        &self,
+        hub: Arc<HubShared>,
+        channel: Channel,
+        accept_if: AcceptIf,
+        timestamps: bool,
+    ) -> Result<rtrb::Consumer<Mail>, Error> {
+        let (mail, inbox) = rtrb::RingBuffer::new(MAIL_MAX);
+        let session =
+            Session::new(hub, channel, mail, accept_if, timestamps, self.clone());
+        self.give(Command::Enter(Box::new(session)));
+        Ok(inbox)
+    }
+
+    /// Takes a hub out of its domain, and waits (not for ever) until its name is free.
+    pub(super) fn leave(&self, hub: u64) {
+        let (answer, left) = sync_channel(1);
+        self.give(Command::Leave(hub, answer));
+        let _ = left.recv_timeout(LEAVE_TIMEOUT);
+    }
+
+    pub(super) fn list(&self, hub: u64) -> Result<Vec<HubInfo>, Error> {
+        let mut all: Vec<HubInfo> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |hub| hub.id);
+            let (answer, page) = sync_channel(1);
+            let request = self.next_request();
+            self.give(Command::List(hub, request, after, answer));
+            let (hubs, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
+            let last = !more || hubs.last().is_none_or(|hub| hub.id <= after);
+            all.extend(hubs);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(super) fn wait_for(
+        &self,
+        hub: u64,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<HubInfo, Error> {
+        let (answer, present) = sync_channel(1);
+        let request = self.next_request();
+        self.give(Command::WaitFor(hub, request, name.to_owned(), answer));
+        self.wait(hub, request, &present, timeout, &format!("hub {name} to join"))
+    }
+
+    /// Opens a link. The ring is made here, in the caller's thread: a large one takes its time.
+    pub(super) fn link(
+        &self,
+        hub: &Arc<HubShared>,
+        to: &str,
+        options: LinkOptions,
+    ) -> Result<Link, Error> {
+        let own = RingOptions {
+            capacity: options.send_capacity,
+            huge_pages: options.huge_pages,
+            start: 0,
+        };
+        let (writer, ring) =
+            RingMemory::create(own).map_err(Error::segment("the ring that we write"))?;
+        let (answer, opened) = sync_channel(1);
+        let outgoing = Outgoing::new(hub, to, writer, ring, options.receive_capacity, answer)?;
+        let request = self.next_request();
+        self.give(Command::Link(hub.key, request, Box::new(outgoing)));
+        let timeout = options.timeout.min(Duration::from_millis(LINK_DEADLINE_MS));
+        self.wait(hub.key, request, &opened, timeout, &format!("a link with {to}"))
+    }
+
+    fn wait<T>(
+        &self,
+        hub: u64,
+        request: u32,
+        answer: &Receiver<Result<T, Error>>,
+        timeout: Duration,
+        what: &str,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + timeout;
+        match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Disconnected) => Err(Error::Closed),
+            Err(RecvTimeoutError::Timeout) => {
+                self.give(Command::Forget(hub, request));
+                Err(Error::TimedOut { what: what.to_owned(), timeout })
+            }
+        }
+    }
+
+    /// The sending half of a link is gone.
+    pub(super) fn end_stream(&self, hub: u64, link: LinkId) {
+        self.give(Command::EndStream(hub, link));
+    }
+
+    /// The receiving half of a link is gone.
+    pub(super) fn stop_reading(&self, hub: u64, link: LinkId) {
+        self.give(Command::StopReading(hub, link));
+    }
+
+    /// The other side does not keep to the protocol.
+    pub(super) fn close_link(&self, hub: u64, link: LinkId, reason: &str) {
+        self.give(Command::CloseLink(hub, link, reason.to_owned()));
+    }
+}

@@ -1,0 +1,82 @@
+//! What the control thread watches: sockets, doorbells of peers, processes of peers.
+
+use crate::hub::state::LinkId;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Commands,
+    /// A hub's connection to its supervisor.
+    Socket(u64),
+    /// A peer: its doorbell or its process.
+    Peer(u64, LinkId),
+}
+
+/// An epoll set whose entries have meanings. Closing a descriptor takes it out of the set; its
+/// meaning is forgotten when the link or hub is.
+#[derive(Debug)]
+pub(super) struct Watch {
+    epoll: Epoll,
+    subjects: HashMap<u64, Subject>,
+    next: u64,
+}
+
+impl Watch {
+    pub(super) fn new(epoll: Epoll) -> Self {
+        Self { epoll, subjects: HashMap::new(), next: 0 }
+    }
+
+    /// Reports what happens to a descriptor; an error or hang-up always is.
+    pub(super) fn add(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        interest: EpollFlags,
+        subject: Subject,
+    ) -> Result<(), Errno> {
+        let token = self.next;
+        self.next += 1;
+        self.epoll.add(fd, EpollEvent::new(interest, token))?;
+        self.subjects.insert(token, subject);
+        Ok(())
+    }
+
+    /// Reports room to send on a hub's connection, or no longer.
+    pub(super) fn want_room(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        hub: u64,
+        wanted: bool,
+    ) -> Result<(), Errno> {
+        let subject = Subject::Socket(hub);
+        let Some(token) = self.subjects.iter().find(|(_, s)| **s == subject).map(|(t, _)| *t)
+        else {
+            return Ok(());
+        };
+        let mut interest = EpollFlags::EPOLLIN;
+        interest.set(EpollFlags::EPOLLOUT, wanted);
+        self.epoll.modify(fd, &mut EpollEvent::new(interest, token))
+    }
+
+    /// Forgets what is true of `over`.
+    pub(super) fn forget(&mut self, over: impl Fn(Subject) -> bool) {
+        self.subjects.retain(|_, subject| !over(*subject));
+    }
+
+    /// Waits for reports.
+    pub(super) fn wait(&self) -> Result<Vec<(Subject, EpollFlags)>, Errno> {
+        let mut events = [EpollEvent::empty(); 64];
+        let ready = match self.epoll.wait(&mut events, nix::sys::epoll::EpollTimeout::NONE) {
+            Ok(ready) => ready,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(errno),
+        };
+        let meaning = |event: &EpollEvent| {
+            self.subjects.get(&event.data()).map(|subject| (*subject, event.events()))
+        };
+        Ok(events[..ready].iter().filter_map(meaning).collect())
+    }
+}

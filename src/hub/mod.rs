@@ -1,0 +1,430 @@
+//! The hub: one participant of a domain.
+//!
+//! [`Hub`] is what the program's own thread holds: it receives (`receive`), and asks for links.
+//! A [`Link`] sends (`link`, `batch`). One control thread for each process talks to the
+//! supervisors of all its hubs (`control`); it leaves new links and bad news in a queue without a
+//! lock, which the hub looks into when it finds no event.
+
+mod batch;
+mod builder;
+mod control;
+mod link;
+mod receive;
+mod state;
+
+pub use batch::Batch;
+pub use builder::{HubBuilder, LinkOptions};
+pub use control::LinkOffer;
+pub use link::{Link, Loan, SendError};
+pub use receive::{Payloads, Received, RecvError};
+pub use state::LinkId;
+
+use crate::error::Error;
+use crate::event::PAYLOAD_ALIGN;
+use crate::protocol::HubInfo;
+use crate::ring::RecordError;
+use crate::segment::Process;
+use crate::wait::{Bell, Step, Wait, Waiter};
+use control::{Control, Mail};
+use receive::{Found, Inlets, Leaving};
+use rkyv::util::AlignedVec;
+use state::{HubShared, LinkState};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One participant: a name that others find, the links it has, and what arrives over them.
+///
+/// Belongs to one thread at a time; a process opens as many as it likes. Dropping it closes its
+/// links and frees its name.
+#[derive(Debug)]
+pub struct Hub {
+    shared: Arc<HubShared>,
+    process: Process,
+    control: Control,
+    mail: rtrb::Consumer<Mail>,
+    bell: Bell,
+    wait: Wait,
+    payloads: Payloads,
+    inlets: Inlets,
+    /// How many inlets will not be written again.
+    leaving: usize,
+    /// Links that others opened and [`accept`](Self::accept) has not returned yet.
+    accepted: VecDeque<Link>,
+    copy: AlignedVec<PAYLOAD_ALIGN>,
+}
+
+/// Why a ring is no longer read.
+enum End {
+    Closed,
+    PeerGone,
+    Corrupt(String),
+}
+
+/// Ends a hub's waiting from any thread.
+#[derive(Debug, Clone)]
+pub struct Closer(Arc<HubShared>);
+
+impl Closer {
+    /// Makes [`Hub::recv`] and [`Hub::accept`] return `None`, now and from now on. Idempotent.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Hub {
+    /// Joins the domain that the environment names, as `name`: 1 to 64 letters, digits, `.`, `_`
+    /// and `-`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSupervisor`], [`Error::Refused`] (the name is taken or not possible),
+    /// [`Error::Version`], and what [`HubBuilder::connect`] says.
+    pub fn connect(name: &str) -> Result<Self, Error> {
+        Self::builder(name).connect()
+    }
+
+    /// Joins with options.
+    #[must_use]
+    pub fn builder(name: &str) -> HubBuilder {
+        HubBuilder::new(name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The domain's number for it; never given to another hub.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// All hubs of the domain, this one among them, in the order in which they joined.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`], [`Error::TimedOut`].
+    pub fn hubs(&self) -> Result<Vec<HubInfo>, Error> {
+        self.control.list(self.shared.key)
+    }
+
+    /// Waits until a hub of that name is there; returns at once if it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; [`Error::Refused`] if no hub can have the name;
+    /// [`Error::Disconnected`].
+    pub fn wait_for(&self, name: &str, timeout: Duration) -> Result<HubInfo, Error> {
+        self.control.wait_for(self.shared.key, name, timeout)
+    }
+
+    /// Opens a link with the hub of that name, of the default capacity each way. When this
+    /// returns, the other side has attached: nothing that is sent is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] (unknown, declined, linked already, limits), [`Error::TimedOut`],
+    /// [`Error::Segment`], [`Error::Disconnected`]. Nothing stays behind.
+    pub fn link_to(&mut self, name: &str) -> Result<Link, Error> {
+        self.link_with(name, LinkOptions::default())
+    }
+
+    /// Opens a link with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`link_to`](Self::link_to).
+    pub fn link_with(&mut self, name: &str, options: LinkOptions) -> Result<Link, Error> {
+        self.usable()?;
+        let link = self.control.link(&self.shared, name, options)?;
+        self.take_mail();
+        Ok(link)
+    }
+
+    /// The next link that another hub has opened with this one, if there is one. Its events
+    /// arrive whether it is taken or not; it is needed to answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn try_accept(&mut self) -> Result<Option<Link>, Error> {
+        self.usable()?;
+        self.take_mail();
+        Ok(self.accepted.pop_front())
+    }
+
+    /// As [`try_accept`](Self::try_accept), waiting until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Option<Link>, Error> {
+        self.accept_by(Some(Instant::now() + timeout))
+    }
+
+    /// As [`try_accept`](Self::try_accept), waiting for as long as it takes. `None` only when the
+    /// hub is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forked`].
+    pub fn accept(&mut self) -> Result<Option<Link>, Error> {
+        self.accept_by(None)
+    }
+
+    fn accept_by(&mut self, by: Option<Instant>) -> Result<Option<Link>, Error> {
+        loop {
+            if let Some(link) = self.try_accept()? {
+                return Ok(Some(link));
+            }
+            self.bell.arm();
+            let over = by.is_some_and(|by| Instant::now() >= by);
+            if over || self.shared.is_closed() {
+                self.bell.disarm();
+                return Ok(None);
+            }
+            if !self.shared.has_mail() {
+                self.bell.sleep(by);
+            }
+            self.bell.disarm();
+        }
+    }
+
+    /// The next event of any link, if there is one. No system call, no lock, no allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`], each once; the hub goes on with its other links.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
+        if self.bell.is_armed() {
+            self.bell.disarm();
+        }
+        match self.find()? {
+            Some(found) => self.receive(found).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`try_recv`](Self::try_recv), waiting until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    pub fn recv_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<Received<'_>>, RecvError> {
+        match self.find()? {
+            Some(found) => self.receive(found).map(Some),
+            None => self.recv_by(Some(Instant::now() + timeout)),
+        }
+    }
+
+    /// As [`try_recv`](Self::try_recv), waiting for as long as it takes. `None` only when the hub
+    /// has been closed by its [`Closer`] and everything that had arrived has been received.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    #[inline]
+    pub fn recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
+        match self.find()? {
+            Some(found) => self.receive(found).map(Some),
+            None => self.recv_by(None),
+        }
+    }
+
+    fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Received<'_>>, RecvError> {
+        let mut waiter = Waiter::new(self.wait, by);
+        loop {
+            if let Some(found) = self.find()? {
+                return self.receive(found).map(Some);
+            }
+            if self.shared.is_closed() {
+                return Ok(None);
+            }
+            match waiter.step() {
+                Step::Look => {}
+                Step::TimedOut => return Ok(None),
+                Step::Sleep => {
+                    if let Some(found) = self.sleep(&waiter)? {
+                        return self.receive(found).map(Some);
+                    }
+                    waiter.woke();
+                }
+            }
+        }
+    }
+
+    /// Sleeps until something may have come, unless something has.
+    #[cold]
+    fn sleep(&mut self, waiter: &Waiter) -> Result<Option<Found>, RecvError> {
+        self.bell.arm();
+        let found = self.find();
+        if matches!(found, Ok(None)) && !self.shared.is_closed() {
+            self.bell.sleep(waiter.deadline());
+        }
+        self.bell.disarm();
+        found
+    }
+
+    /// Before waiting for the hub's descriptor with poll, epoll or an async runtime: `true` means
+    /// that there is nothing to receive, and that the descriptor becomes readable when there is;
+    /// `false` that there may be something now. The next [`try_recv`](Self::try_recv) ends this
+    /// state and takes what made the descriptor readable. Costs about 2 µs.
+    pub fn arm(&mut self) -> bool {
+        self.bell.arm();
+        let nothing = !self.shared.has_mail()
+            && !self.shared.is_closed()
+            && self.leaving == 0
+            && matches!(self.inlets.find(), Ok(None));
+        if !nothing {
+            self.bell.disarm();
+        }
+        nothing
+    }
+
+    /// How [`recv`](Self::recv) and [`recv_timeout`](Self::recv_timeout) wait.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Something to end [`recv`](Self::recv) with, from another thread.
+    #[must_use]
+    pub fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.shared))
+    }
+
+    /// How many links it reads.
+    #[must_use]
+    pub fn link_count(&self) -> usize {
+        self.inlets.len()
+    }
+
+    fn usable(&self) -> Result<(), Error> {
+        if self.process.is_current() { Ok(()) } else { Err(Error::Forked) }
+    }
+
+    /// Where the next record is.
+    #[inline(always)]
+    fn find(&mut self) -> Result<Option<Found>, RecvError> {
+        if !self.process.is_current() {
+            return Err(RecvError::Forked);
+        }
+        match self.inlets.find() {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => self.nothing(),
+            Err((index, error)) => Err(self.ended(index, error)),
+        }
+    }
+
+    /// Nothing to read: the moment to tell the writers how far we are, and to look for mail.
+    #[inline]
+    fn nothing(&mut self) -> Result<Option<Found>, RecvError> {
+        self.inlets.publish();
+        if self.shared.has_mail() {
+            self.take_mail();
+        }
+        if self.leaving == 0 { Ok(None) } else { self.part() }
+    }
+
+    /// Reads to their end the rings of those who are gone, then says that they are.
+    #[cold]
+    fn part(&mut self) -> Result<Option<Found>, RecvError> {
+        if let Some((index, leaving)) = self.inlets.finished() {
+            let end = if leaving == Leaving::PeerGone { End::PeerGone } else { End::Closed };
+            return Err(self.remove(index, end));
+        }
+        match self.inlets.find() {
+            Ok(found) => Ok(found),
+            Err((index, error)) => Err(self.ended(index, error)),
+        }
+    }
+
+    /// A ring has come to its end.
+    #[cold]
+    fn ended(&mut self, index: usize, error: RecordError) -> RecvError {
+        match error {
+            RecordError::Closed => self.remove(index, End::Closed),
+            RecordError::Corrupt { .. } => self.remove(index, End::Corrupt(error.to_string())),
+        }
+    }
+
+    /// Stops reading a ring.
+    #[cold]
+    fn remove(&mut self, index: usize, end: End) -> RecvError {
+        let inlet = self.inlets.remove(index);
+        self.leaving -= usize::from(inlet.leaving.is_some());
+        let (link, peer) = (inlet.shared.id, Arc::clone(&inlet.shared.peer));
+        match end {
+            End::Closed => {
+                self.control.stop_reading(self.shared.key, link);
+                RecvError::LinkClosed { link, peer }
+            }
+            End::PeerGone => {
+                self.control.stop_reading(self.shared.key, link);
+                RecvError::PeerGone { link, peer }
+            }
+            End::Corrupt(why) => {
+                inlet.shared.end(LinkState::Closed);
+                self.control.close_link(self.shared.key, link, &why);
+                RecvError::Corrupt { link, peer, why }
+            }
+        }
+    }
+
+    /// The event that was found.
+    #[inline(always)]
+    fn receive(&mut self, (index, commit): Found) -> Result<Received<'_>, RecvError> {
+        let inlet = self.inlets.get_mut(index);
+        let in_place = inlet.shared.same_user && self.payloads == Payloads::ByTrust;
+        if let Err(why) = Received::check(commit) {
+            return Err(self.remove(index, End::Corrupt(why.to_owned())));
+        }
+        let copy = if in_place { None } else { Some(&mut self.copy) };
+        Ok(Received::new(self.inlets.get_mut(index), commit, copy))
+    }
+
+    /// Takes what the control thread has left.
+    #[cold]
+    fn take_mail(&mut self) {
+        if !self.shared.take_mail() {
+            return;
+        }
+        while let Ok(mail) = self.mail.pop() {
+            match mail {
+                Mail::Inlet(inlet) => self.inlets.add(*inlet),
+                Mail::Accepted(link) => self.accepted.push_back(*link),
+                Mail::Leaving(link, why) => {
+                    if let Some(inlet) = self.inlets.by_link(link)
+                        && inlet.leaving.is_none()
+                    {
+                        inlet.leaving = Some(why);
+                        self.leaving += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for Hub {
+    /// Its doorbell; see [`arm`](Hub::arm).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if self.process.is_current() {
+            self.accepted.clear();
+            self.control.leave(self.shared.key);
+        }
+    }
+}

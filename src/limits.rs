@@ -1,0 +1,81 @@
+//! Every bound, with its reason.
+//!
+//! A bound that another process could exceed is checked where its value comes in, and the error
+//! names both numbers. The relations between bounds are asserted at compile time below.
+
+/// Bytes in a cache line, the unit in which records are placed: a small event fills exactly one
+/// line, and two records never share one.
+pub const LINE: usize = 64;
+
+/// Smallest ring: one page, because the data region is mapped twice in a row by page.
+pub const RING_CAPACITY_MIN: usize = 4 << 10;
+
+/// Largest ring. The length of a record has 29 bits in the commit word, and the largest record
+/// is half a ring.
+pub const RING_CAPACITY_MAX: usize = 1 << 30;
+
+/// Ring size each way of a link that does not ask for another: 1,023 small events, and small
+/// enough that an idle link keeps 144 KiB resident, both sides together.
+pub const RING_CAPACITY_DEFAULT: usize = 64 << 10;
+
+/// Gating readers of one ring. The writer looks at all of them when it runs out of room.
+pub const GATING_READERS_MAX: usize = 1024;
+
+/// Slots in a hub's cursor segment: its doorbell flag and one position for each ring it reads.
+/// Four mapped pages hold what 250 links need; untouched pages cost nothing.
+pub const CURSOR_SLOTS: usize = 4096;
+
+/// Open links of one hub. Half of the cursor slots, so that broadcast readers fit beside them.
+pub const LINKS_PER_HUB_MAX: usize = 2048;
+
+/// Bytes of a hub's name: fits a log line and a table column.
+pub const NAME_MAX: usize = 64;
+
+/// Hubs in one domain. Each costs the supervisor a descriptor and about a kilobyte.
+pub const HUBS_MAX: usize = 4096;
+
+/// Connections of one uid that have not said who they are. A process that opens sockets and
+/// stays silent must not use up the supervisor's descriptors.
+pub const PENDING_CONNECTIONS_PER_UID_MAX: usize = 64;
+
+/// Connections of one uid altogether.
+pub const CONNECTIONS_PER_UID_MAX: usize = 4096;
+
+/// Link requests and waits for names of one hub that have no answer yet.
+pub const PENDING_REQUESTS_PER_HUB_MAX: usize = 256;
+
+/// Links that the supervisor keeps account of, over all hubs: 128 hubs, all linked to all, are
+/// 8,128.
+pub const LINKS_MAX: usize = 65_536;
+
+/// Milliseconds that a new connection may take to introduce itself.
+pub const HELLO_DEADLINE_MS: u64 = 2_000;
+
+/// Milliseconds that the other side of a link may take to answer, at most.
+pub const LINK_DEADLINE_MS: u64 = 10_000;
+
+/// Bytes of one control message. A SEQPACKET socket passes 200 KiB at once; the largest message
+/// that we send, a page of the list of hubs, stays below a tenth of that.
+pub const MESSAGE_MAX: usize = 16 << 10;
+
+/// Hubs named in one page of a list: 96 bytes each at most, so a page fits a message.
+pub const HUBS_PER_PAGE: usize = 128;
+
+/// Descriptors that one control message may carry: ring, cursors, doorbell, process.
+pub const DESCRIPTORS_MAX: usize = 4;
+
+/// Bytes of the text that explains a refusal.
+pub const REASON_MAX: usize = 512;
+
+/// Bytes of the canonical text of an event type's layout.
+pub const LAYOUT_TEXT_MAX: usize = 2048;
+
+const _: () = {
+    assert!(RING_CAPACITY_MIN.is_power_of_two() && RING_CAPACITY_MAX.is_power_of_two());
+    assert!(RING_CAPACITY_DEFAULT.is_power_of_two());
+    assert!(RING_CAPACITY_MIN >= 8 * LINE);
+    assert!(RING_CAPACITY_MAX / 2 <= 1 << 29, "a record's length has 29 bits");
+    assert!(LINKS_PER_HUB_MAX < CURSOR_SLOTS);
+    assert!(HUBS_PER_PAGE * (NAME_MAX + 32) + 512 <= MESSAGE_MAX);
+    assert!(REASON_MAX + NAME_MAX + 512 <= MESSAGE_MAX);
+};

@@ -1,0 +1,161 @@
+//! A socket that carries messages and descriptors, with a bounded queue for what the kernel does
+//! not take at once.
+
+use super::{Message, ProtocolError, decode, descriptors, encode};
+use crate::limits::MESSAGE_MAX;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Instant;
+use thiserror::Error;
+
+/// Messages that wait for a peer that does not read; more, and the connection is given up.
+const QUEUE_MAX: usize = 1024;
+
+/// Why a connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum ChannelError {
+    #[error("the other side closed the connection")]
+    HungUp,
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    #[error("the connection failed: {0}")]
+    Kernel(Errno),
+    #[error("descriptors were lost on the way; is the limit of open files reached (ulimit -n)?")]
+    DescriptorsLost,
+    #[error("the other side has not read {QUEUE_MAX} messages")]
+    QueueFull,
+    #[error("a message is too long")]
+    TooLong,
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// What to send: bytes, and descriptors that are closed once they have been sent.
+#[derive(Debug)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// One end of a connection, non-blocking.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+    queue: VecDeque<Outgoing>,
+    buffer: Box<[u8]>,
+}
+
+impl Channel {
+    /// A connected, non-blocking SEQPACKET socket.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        // One byte more than allowed, so that what is too long shows itself.
+        Self { socket, queue: VecDeque::new(), buffer: vec![0; MESSAGE_MAX + 1].into() }
+    }
+
+    /// Sends a message, or queues it.
+    pub(crate) fn send<M: Message>(
+        &mut self,
+        message: &M,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), ChannelError> {
+        let bytes = encode(message).ok_or(ChannelError::TooLong)?;
+        self.send_bytes(bytes, descriptors)
+    }
+
+    pub(crate) fn send_bytes(
+        &mut self,
+        bytes: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), ChannelError> {
+        if self.queue.len() >= QUEUE_MAX {
+            return Err(ChannelError::QueueFull);
+        }
+        self.queue.push_back(Outgoing { bytes, descriptors });
+        self.flush()
+    }
+
+    /// Whether messages wait for the socket to become writable.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Sends what is queued, as far as the kernel takes it.
+    pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
+        while let Some(next) = self.queue.front() {
+            match send_one(&self.socket, next) {
+                Ok(()) => drop(self.queue.pop_front()),
+                Err(Errno::EINTR) => {}
+                // ETOOMANYREFS: descriptors in flight are limited for each user; try again later.
+                Err(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS) => return Ok(()),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::HungUp),
+                Err(errno) => return Err(ChannelError::Kernel(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message, if one has arrived, with its descriptors.
+    pub(crate) fn receive<M: Message>(
+        &mut self,
+    ) -> Result<Option<(M, Vec<OwnedFd>)>, ChannelError> {
+        let received = loop {
+            match descriptors::receive(&self.socket, &mut self.buffer) {
+                Ok(received) => break received,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::ECONNRESET) => return Err(ChannelError::HungUp),
+                Err(errno) => return Err(ChannelError::Kernel(errno)),
+            }
+        };
+        if received.len == 0 {
+            return Err(ChannelError::HungUp);
+        }
+        if received.truncated {
+            return Err(ChannelError::DescriptorsLost);
+        }
+        let message = decode(&self.buffer[..received.len])?;
+        Ok(Some((message, received.descriptors)))
+    }
+
+    /// The next message, waiting for it.
+    pub(crate) fn receive_by<M: Message>(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(M, Vec<OwnedFd>), ChannelError> {
+        loop {
+            if let Some(received) = self.receive()? {
+                return Ok(received);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ChannelError::TimedOut);
+            }
+            let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
+            let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(ChannelError::Kernel(errno)),
+            }
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn send_one(socket: &OwnedFd, message: &Outgoing) -> Result<(), Errno> {
+    let raw: Vec<RawFd> = message.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[][..] } else { &rights[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&message.bytes)], control, flags, None)?;
+    Ok(())
+}
+

@@ -1,0 +1,215 @@
+//! A reader for which the writer waits.
+
+use super::gate::Position;
+use super::layout::{CommitWord, HeaderWord, Kind, max_body, stride};
+use super::memory::Memory;
+use crate::sync::{Ordering, full_fence, light_fence};
+use thiserror::Error;
+
+/// Why there is no next record, and never will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// The writer closed the ring; everything before has been read.
+    #[error("the ring was closed by its writer")]
+    Closed,
+    /// The memory holds what no writer of ours writes.
+    #[error(
+        "at position {position} the ring holds {word:#018x}, which is not a record of at most \
+         {max} bytes"
+    )]
+    Corrupt {
+        /// Where.
+        position: u64,
+        /// What was found instead of a commit word.
+        word: u64,
+        /// Bytes of the longest possible body.
+        max: usize,
+    },
+}
+
+/// What this side has to do between a store and its look at what the other side wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fencing {
+    /// Nothing: the side that goes to sleep uses membarrier.
+    Light,
+    /// A full fence, because one of the two processes may not use membarrier.
+    Full,
+}
+
+impl Fencing {
+    #[inline(always)]
+    pub(crate) fn fence(self) {
+        match self {
+            Self::Light => light_fence(),
+            Self::Full => full_fence(),
+        }
+    }
+}
+
+/// Reads a ring whose writer waits for it: nothing is ever lost.
+#[derive(Debug)]
+pub struct Reader<M: Memory> {
+    memory: M,
+    position: u64,
+    /// What the writer has been told. Telling it each time would take the line away from a writer
+    /// that is waiting for room, record by record.
+    published: u64,
+    publish_every: u64,
+    cursor: Position,
+    fencing: Fencing,
+    /// The last wish for room that we have answered.
+    woken: u64,
+}
+
+/// A reader tells the writer of its progress once in this part of the ring.
+const PUBLISH_PARTS: u64 = 8;
+
+impl<M: Memory> Reader<M> {
+    /// Reads from `start` on, which the writer said when it added `cursor`.
+    pub fn attach(memory: M, cursor: Position, start: u64, fencing: Fencing) -> Self {
+        cursor.publish(start);
+        let publish_every = memory.capacity() as u64 / PUBLISH_PARTS;
+        Self { memory, position: start, published: start, publish_every, cursor, fencing, woken: 0 }
+    }
+
+    /// Up to where we have read.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The memory that the ring lies in.
+    #[must_use]
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// The commit word of the next record, if there is one. One load when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`]; the same again when asked again.
+    #[inline(always)]
+    pub fn peek(&self) -> Result<Option<CommitWord>, RecordError> {
+        // SYNC(commit): pairs with the release store in `Writer::publish`.
+        let word = self.memory.word(self.position).load(Ordering::Acquire);
+        if word == 0 {
+            return Ok(None);
+        }
+        self.check(word).map(Some)
+    }
+
+    /// Whatever the word is, what comes out of here fits the ring.
+    #[inline(always)]
+    fn check(&self, word: u64) -> Result<CommitWord, RecordError> {
+        let max = max_body(self.memory.capacity());
+        match CommitWord::unpack(word) {
+            Some(CommitWord { kind: Kind::Closed, .. }) => Err(RecordError::Closed),
+            Some(commit) if commit.len <= max => Ok(commit),
+            _ => Err(RecordError::Corrupt { position: self.position, word, max }),
+        }
+    }
+
+    /// The next record, if there is one. It is released when the guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`]; the same again when asked again.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Option<Record<'_, M>>, RecordError> {
+        Ok(self.peek()?.map(|commit| self.take(commit)))
+    }
+
+    /// The record that [`peek`](Self::peek) saw.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, commit: CommitWord) -> Record<'_, M> {
+        Record { reader: self, commit }
+    }
+
+    /// Moves past a record and gives its place back to the writer.
+    #[inline(always)]
+    fn release(&mut self, len: usize) {
+        self.position += stride(len);
+        if self.position - self.published >= self.publish_every {
+            self.publish();
+        }
+    }
+
+    /// Tells the writer how far we have read. Done by itself for every eighth of the ring; call
+    /// it before waiting for something else than this ring.
+    pub fn publish(&mut self) {
+        if self.published == self.position {
+            return;
+        }
+        self.published = self.position;
+        self.cursor.publish(self.position);
+        self.fencing.fence();
+        // Relaxed: `fencing` orders this look after the publication.
+        let wanted = self.memory.header_word(HeaderWord::RoomWanted).load(Ordering::Relaxed);
+        if wanted != 0 {
+            self.give_room(wanted);
+        }
+    }
+
+    #[cold]
+    fn give_room(&mut self, wanted: u64) {
+        if self.position >= wanted && self.woken != wanted {
+            self.woken = wanted;
+            self.memory.wake_writer();
+        }
+    }
+}
+
+/// A record that has been committed and not released. Dropping it releases its place.
+#[derive(Debug)]
+pub struct Record<'a, M: Memory> {
+    reader: &'a mut Reader<M>,
+    commit: CommitWord,
+}
+
+impl<M: Memory> Record<'_, M> {
+    /// Length, kind and tag, as they were when the record was found.
+    #[inline(always)]
+    #[must_use]
+    pub fn commit(&self) -> CommitWord {
+        self.commit
+    }
+
+    /// Where the body is: `commit().len` bytes that may be read until the guard is dropped.
+    /// Another process can write them; see [`body`](Self::body).
+    #[inline(always)]
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.reader.memory.record(self.reader.position, self.commit.len)
+    }
+
+    /// The body, in the ring.
+    ///
+    /// # Safety
+    ///
+    /// The writer must be trusted not to change a record after it has committed it and before
+    /// this reader has released it. Writers of this crate do not; a hostile process that holds
+    /// the writer's mapping could. Use [`copy_to`](Self::copy_to) for those.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn body(&self) -> &[u8] {
+        // SAFETY: `len` was checked against the ring when the word was read and is a copy of our
+        // own, so the bytes are in the mapping (Memory, 3); they are committed and do not change
+        // by the caller's promise.
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.commit.len) }
+    }
+
+    /// Copies the body out, so that it can be validated and then cannot change. Works with any
+    /// writer.
+    pub fn copy_to(&self, to: &mut [u8]) {
+        let len = to.len().min(self.commit.len);
+        self.reader.memory.copy_out(self.reader.position, &mut to[..len]);
+    }
+}
+
+impl<M: Memory> Drop for Record<'_, M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.reader.release(self.commit.len);
+    }
+}

@@ -1,0 +1,385 @@
+//! The one writer of a ring.
+
+use super::batch::Batch;
+use super::gate::{Gate, Position, RoomWait};
+use super::layout::{CommitWord, HeaderWord, Kind, capacity_is_valid, max_body, stride};
+use super::memory::Memory;
+use crate::limits::{GATING_READERS_MAX, LINE};
+use crate::sync::{Ordering, fence, heavy_fence};
+use core::ops::{Deref, DerefMut};
+use thiserror::Error;
+
+/// Why a record could not be written. Nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RingError {
+    /// A gating reader has not read far enough. Try again when it has.
+    #[error("the ring is full: its slowest reader has not made room yet")]
+    Full,
+    /// The record can never fit.
+    #[error(
+        "{len} bytes do not fit into a record: this ring of {capacity} bytes takes at most {max}; \
+         open the link with a larger capacity"
+    )]
+    TooLarge {
+        /// Bytes asked for.
+        len: usize,
+        /// Bytes that the longest record of this ring takes.
+        max: usize,
+        /// Bytes of the ring.
+        capacity: usize,
+    },
+    /// A reader's position cannot be true. It is no longer waited for.
+    #[error("reader {id} says that it is at {claimed}, which is not between {low} and {high}")]
+    ReaderLied {
+        /// The id under which the reader was added.
+        id: u64,
+        /// What it says.
+        claimed: u64,
+        /// The last position that was believable.
+        low: u64,
+        /// The writer's own position.
+        high: u64,
+    },
+    /// The ring has been closed by its writer.
+    #[error("the ring is closed")]
+    Closed,
+}
+
+/// Writes records into a ring. There is one for each ring, by construction of the segment that
+/// it lies in; the type is not `Clone` and all methods take `&mut self`.
+#[derive(Debug)]
+pub struct Writer<M: Memory> {
+    pub(super) memory: M,
+    /// Where the next record starts.
+    pub(super) position: u64,
+    /// Up to where readers can see: `position`, or the start of the batch that is being written.
+    /// The word there is zero.
+    pub(super) visible: u64,
+    /// Everything below has been claimed and is free: the hot path's only check.
+    limit: u64,
+    /// Where the slowest gating reader lets us go, as last seen.
+    gate: u64,
+    /// A position beyond `position` whose word has already been zeroed.
+    zeroed: u64,
+    gates: Vec<Gate>,
+    closed: bool,
+}
+
+/// What will be written is claimed this much at a time: lossy readers lose at most this
+/// part of the ring's memory of the past, and the header is written once in as many bytes.
+const CLAIM_PARTS: u64 = 16;
+
+impl<M: Memory> Writer<M> {
+    /// Formats `memory` as an empty ring whose first record will be at `start`, a multiple of 64.
+    /// Starting different rings at different places keeps their hot lines in different sets of
+    /// the cache of a reader that follows many.
+    ///
+    /// # Panics
+    ///
+    /// If `start` is not a multiple of 64: it is the caller's own constant.
+    pub fn format(memory: M, start: u64) -> Self {
+        assert!(start.is_multiple_of(LINE as u64), "records start at multiples of 64");
+        let capacity = memory.capacity();
+        debug_assert!(capacity_is_valid(capacity) || cfg!(any(test, ephapse_model)));
+        // Relaxed: nobody has been given the ring yet; handing it over orders these stores.
+        memory.word(start).store(0, Ordering::Relaxed);
+        memory.header_word(HeaderWord::Claim).store(start, Ordering::Relaxed);
+        memory.header_word(HeaderWord::Boundary).store(start, Ordering::Relaxed);
+        memory.header_word(HeaderWord::RoomWanted).store(0, Ordering::Relaxed);
+        Self {
+            memory,
+            position: start,
+            visible: start,
+            limit: start,
+            gate: u64::MAX,
+            zeroed: 0,
+            gates: Vec::new(),
+            closed: false,
+        }
+    }
+
+    /// Where the next record will start: the number of bytes written so far, from the start.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bytes of the ring.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    /// The longest body that [`loan`](Self::loan) gives.
+    #[must_use]
+    #[inline(always)]
+    pub fn max_body(&self) -> usize {
+        max_body(self.memory.capacity())
+    }
+
+    /// The memory that the ring lies in.
+    #[must_use]
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// Waits from now on for the reader that publishes in `cursor`, starting at the position that
+    /// is returned, which the reader must be told. `id` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// The cursor itself, if there are [`GATING_READERS_MAX`] already.
+    pub fn add_reader(&mut self, id: u64, cursor: Position) -> Result<u64, Position> {
+        if self.gates.len() >= GATING_READERS_MAX {
+            return Err(cursor);
+        }
+        self.gates.push(Gate::new(id, cursor, self.position));
+        // What was claimed without it may lie beyond what it allows; look at all again.
+        self.gate = self.position;
+        self.limit = self.position;
+        Ok(self.position)
+    }
+
+    /// Waits no longer for the reader that was added under `id`.
+    pub fn remove_reader(&mut self, id: u64) {
+        self.gates.retain(|gate| gate.id != id);
+        self.limit = self.position;
+        self.gate = if self.gates.is_empty() { u64::MAX } else { self.position };
+    }
+
+    /// A place for a body of up to `max_len` bytes, in the ring. Nothing is visible before
+    /// [`Loan::commit`]; dropping the loan leaves no trace.
+    ///
+    /// No system call, no lock, no allocation. About 2 ns when there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError`]; the ring is as it was.
+    #[inline]
+    pub fn loan(&mut self, max_len: usize) -> Result<Loan<'_, M>, RingError> {
+        self.reserve(max_len)?;
+        let position = self.position;
+        let body = self.memory.record_mut(position, max_len);
+        Ok(Loan { writer: self, body, max_len })
+    }
+
+    /// Several records that become visible at once, with one commit and one look at the readers.
+    pub fn batch(&mut self) -> Batch<'_, M> {
+        Batch::new(self)
+    }
+
+    /// Makes sure that a record of `len` bytes and the word after it may be written.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), RingError> {
+        if len > self.max_body() || self.position + stride(len) + LINE as u64 > self.limit {
+            self.reserve_slowly(len)?;
+        }
+        if stride(len) > LINE as u64 {
+            // The body may be written over the word that was zeroed early.
+            self.zeroed = 0;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn reserve_slowly(&mut self, len: usize) -> Result<(), RingError> {
+        let capacity = self.memory.capacity();
+        if self.closed {
+            return Err(RingError::Closed);
+        }
+        if len > self.max_body() {
+            return Err(RingError::TooLarge { len, max: self.max_body(), capacity });
+        }
+        let end = self.position + stride(len) + LINE as u64;
+        if end > self.visible + capacity as u64 {
+            return Err(RingError::Full); // of the batch itself
+        }
+        if end > self.gate {
+            self.gate = self.look_at_readers()?;
+            if end > self.gate {
+                return Err(RingError::Full);
+            }
+        }
+        self.claim(end);
+        Ok(())
+    }
+
+    /// Announces how far we may write, at least to `end`.
+    ///
+    /// Always `claim ≤ boundary + capacity`: an overtaken reader that goes on at the boundary is
+    /// not overtaken there by the same claim.
+    fn claim(&mut self, end: u64) {
+        let capacity = self.memory.capacity() as u64;
+        let chunk = end.max(self.position + capacity / CLAIM_PARTS);
+        self.limit = chunk.min(self.gate).min(self.visible + capacity);
+        self.memory.header_word(HeaderWord::Claim).store(self.limit, Ordering::Relaxed);
+        // SYNC(boundary): pairs with the acquire in `LossyReader`; what lies before is committed.
+        self.memory.header_word(HeaderWord::Boundary).store(self.visible, Ordering::Release);
+        // SYNC(claim): pairs with the acquire fence after the copy in `LossyReader`: who saw a
+        // byte that was written after this fence sees the claim that was stored before it.
+        fence(Ordering::Release);
+    }
+
+    /// How far the slowest reader lets us write.
+    fn look_at_readers(&mut self) -> Result<u64, RingError> {
+        let high = self.position;
+        let mut lowest = None;
+        for index in 0..self.gates.len() {
+            let gate = &mut self.gates[index];
+            let id = gate.id;
+            match gate.look(high) {
+                Ok(position) => {
+                    lowest = Some(lowest.map_or(position, |low: u64| low.min(position)));
+                }
+                Err(claimed) => {
+                    let low = self.gates.swap_remove(index).shadow;
+                    return Err(RingError::ReaderLied { id, claimed, low, high });
+                }
+            }
+        }
+        Ok(lowest.map_or(u64::MAX, |low| low + self.memory.capacity() as u64))
+    }
+
+    /// Makes the record at our position visible and moves on.
+    #[inline(always)]
+    fn publish(&mut self, word: CommitWord) {
+        let next = self.position + stride(word.len);
+        self.memory.filled(self.position, word.len);
+        if self.zeroed != next {
+            // Relaxed: the release of the commit word below orders it.
+            self.memory.word(next).store(0, Ordering::Relaxed);
+        }
+        // SYNC(commit): pairs with the acquire load in `Reader::peek` and `LossyReader::poll`;
+        // the body and the zero after it come before.
+        self.memory.word(self.position).store(word.pack(), Ordering::Release);
+        self.position = next;
+        self.visible = next;
+        self.zero_early();
+    }
+
+    /// Writes a record behind the unpublished start of a batch. Its own word needs no order and
+    /// the word after it no zero: nobody looks here before the start is published.
+    #[inline(always)]
+    pub(super) fn append(&mut self, word: CommitWord) {
+        self.memory.filled(self.position, word.len);
+        self.memory.word(self.position).store(word.pack(), Ordering::Relaxed);
+        self.position += stride(word.len);
+        self.zeroed = 0;
+    }
+
+    /// Leaves room for the first record of a batch, whose word is withheld.
+    #[inline(always)]
+    pub(super) fn skip_first(&mut self, len: usize) {
+        self.memory.filled(self.position, len);
+        self.position += stride(len);
+        self.zeroed = 0;
+    }
+
+    /// Publishes a batch by the word of its first record.
+    #[inline]
+    pub(crate) fn publish_batch(&mut self, first: u64) {
+        // Relaxed: the release below orders it, and all that `append` stored.
+        self.memory.word(self.position).store(0, Ordering::Relaxed);
+        // SYNC(commit): as in `publish`.
+        self.memory.word(self.visible).store(first, Ordering::Release);
+        self.visible = self.position;
+    }
+
+    /// Forgets what was appended since the last publication.
+    pub(crate) fn discard_batch(&mut self) {
+        self.position = self.visible;
+        self.zeroed = 0;
+        // What was claimed stays claimed: lossy readers must not trust what was overwritten.
+    }
+
+    /// Zeroes the word that a small record would zero next, while nobody waits for us: the cache
+    /// miss on that line is then not in front of the next commit.
+    #[inline(always)]
+    fn zero_early(&mut self) {
+        let next = self.position + LINE as u64;
+        if next + LINE as u64 <= self.limit {
+            // Relaxed: beyond our position, where nobody looks before a commit leads there.
+            self.memory.word(next).store(0, Ordering::Relaxed);
+            self.zeroed = next;
+        }
+    }
+
+    /// After [`RingError::Full`]: tells the readers that we wait for room for a record of `len`
+    /// bytes, and looks once more. Sleep (on the header word, with a bound) only if it says so,
+    /// and call [`end_wait`](Self::end_wait) afterwards. Costs a membarrier, about 2 µs.
+    ///
+    /// # Errors
+    ///
+    /// As [`loan`](Self::loan), except `Full`.
+    pub fn announce_wait(&mut self, len: usize) -> Result<RoomWait, RingError> {
+        let capacity = self.memory.capacity() as u64;
+        // A quarter of the ring at least, so that a slow reader does not wake us for each record.
+        let need = (stride(len) + LINE as u64).max(capacity / 4);
+        let wanted = (self.position + need).saturating_sub(capacity).max(1);
+        self.memory.header_word(HeaderWord::RoomWanted).store(wanted, Ordering::Relaxed);
+        // SYNC(sleep): pairs with the light fence in `Reader::publish`.
+        heavy_fence();
+        match self.reserve(len) {
+            Ok(()) => Ok(RoomWait::Ready),
+            Err(RingError::Full) => Ok(RoomWait::Sleep(wanted)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes back what [`announce_wait`](Self::announce_wait) announced.
+    pub fn end_wait(&mut self) {
+        // Relaxed: a reader that still sees the old value wakes us for nothing.
+        self.memory.header_word(HeaderWord::RoomWanted).store(0, Ordering::Relaxed);
+    }
+
+    /// Ends the ring: readers see [`Kind::Closed`] after the last record. Idempotent.
+    pub fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            self.limit = self.position;
+            let end = CommitWord { len: 0, kind: Kind::Closed, tag: 0 };
+            // SYNC(commit): as in `publish`.
+            self.memory.word(self.visible).store(end.pack(), Ordering::Release);
+        }
+    }
+}
+
+/// A body in the ring that is being written. Dropping it aborts.
+#[derive(Debug)]
+pub struct Loan<'a, M: Memory> {
+    writer: &'a mut Writer<M>,
+    body: *mut u8,
+    max_len: usize,
+}
+
+impl<M: Memory> Loan<'_, M> {
+    /// Publishes the first `len` bytes as one record.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is more than was loaned.
+    #[inline]
+    pub fn commit(self, len: usize, kind: Kind, tag: u32) {
+        assert!(len <= self.max_len, "committed {len} bytes of a loan of {}", self.max_len);
+        self.writer.publish(CommitWord { len, kind, tag });
+    }
+}
+
+impl<M: Memory> Deref for Loan<'_, M> {
+    type Target = [u8];
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `max_len` bytes at `body` are in the ring (Memory, 3), reserved for this loan,
+        // and the writer is borrowed for as long as the loan lives.
+        unsafe { core::slice::from_raw_parts(self.body, self.max_len) }
+    }
+}
+
+impl<M: Memory> DerefMut for Loan<'_, M> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`; gating readers have left the place, lossy ones read it with
+        // atomics and throw away what they read (`claim`), and nobody else writes (Memory, 4).
+        unsafe { core::slice::from_raw_parts_mut(self.body, self.max_len) }
+    }
+}

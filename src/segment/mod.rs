@@ -1,0 +1,31 @@
+//! Sealed shared memory: create, seal, pass, map.
+//!
+//! # Safety
+//!
+//! This module owns every mapping. A [`Mapping`] is a range of addresses that stays mapped until
+//! it is dropped, whose size the kernel has promised never to change (the seals), so that no
+//! access inside it can fault. Words in it are only ever accessed as atomics; see `ring::Memory`
+//! for what is promised of record bodies.
+//!
+//! # The rule
+//!
+//! Every byte has one process that may write it. The creator maps the memfd for writing and then
+//! seals it against any new writable mapping, any write, and any change of size. Whoever receives
+//! the descriptor can map it for reading only, and verifies all of that before it maps.
+
+#![allow(unsafe_code)]
+
+mod cursors;
+mod file;
+mod fork;
+mod header;
+mod mapping;
+mod ring;
+#[cfg(test)]
+mod tests;
+
+pub use cursors::{Cursors, PeerCursors};
+pub use file::SegmentError;
+pub use fork::Process;
+pub use header::{Feature, SegmentKind};
+pub use ring::{RingMemory, RingOptions, SharedRing};

@@ -1,0 +1,231 @@
+//! The supervisor: a registry of hubs that passes their descriptors to one another.
+//!
+//! One thread, one epoll, no event ever. What it keeps is who is there (`registry`); what it does
+//! for each message is in `serve`; who may connect, and how often, in `door`.
+
+mod door;
+mod registry;
+mod serve;
+
+use crate::domain::Domain;
+use crate::error::Error;
+use crate::protocol::ChannelError;
+use door::Door;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use registry::Registry;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const TOKEN_DOOR: u64 = 0;
+const TOKEN_STOP: u64 = 1;
+/// Numbers of connections, and so of hubs, start here.
+const FIRST_CONNECTION: u64 = 2;
+
+/// Messages taken from one connection before the others have their turn.
+const MESSAGES_PER_TURN: usize = 16;
+
+/// Serves one domain: hubs register here, find one another, and are linked.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let domain = ephapse::Domain::at(dir.path().join("domain"));
+/// let supervisor = ephapse::Supervisor::bind(domain)?;
+/// let stopper = supervisor.stopper();
+/// let thread = std::thread::spawn(move || supervisor.run());
+/// // … hubs come and go …
+/// stopper.stop();
+/// thread.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Supervisor {
+    domain: Domain,
+    door: Door,
+    stop: Arc<EventFd>,
+    epoll: Epoll,
+    registry: Registry,
+}
+
+/// Ends a running [`Supervisor`] from any thread.
+#[derive(Debug, Clone)]
+pub struct Stopper(Arc<EventFd>);
+
+impl Stopper {
+    /// Makes [`Supervisor::run`] return. Idempotent.
+    pub fn stop(&self) {
+        // It can only fail when it has been called 2^64 times before.
+        let _ = self.0.write(1);
+    }
+}
+
+impl Supervisor {
+    /// Opens the domain's socket. A socket that a dead supervisor left behind is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SupervisorRunning`] if one is alive; [`Error::ForeignDirectory`],
+    /// [`Error::OpenDirectory`], [`Error::Directory`] if the directory is not ours alone or cannot
+    /// be made; [`Error::Kernel`]. Nothing stays behind.
+    pub fn bind(domain: impl Into<Domain>) -> Result<Self, Error> {
+        let domain = domain.into();
+        let door = Door::open(&domain)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let stop = EventFd::from_flags(flags).map_err(Error::kernel("eventfd"))?;
+        let epoll =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::kernel("epoll_create"))?;
+        let watch = |fd: std::os::fd::BorrowedFd<'_>, token| {
+            epoll
+                .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))
+                .map_err(Error::kernel("epoll_ctl"))
+        };
+        watch(door.as_fd(), TOKEN_DOOR)?;
+        watch(stop.as_fd(), TOKEN_STOP)?;
+        let registry = Registry::new(FIRST_CONNECTION);
+        Ok(Self { domain, door, stop: Arc::new(stop), epoll, registry })
+    }
+
+    /// The domain that it serves.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Something to end [`run`](Self::run) with.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.stop))
+    }
+
+    /// Serves until stopped, then removes the socket. Hubs keep the links that they have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`] if waiting for messages fails, which does not happen on a sound system.
+    pub fn run(mut self) -> Result<(), Error> {
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let timeout = self.timeout();
+            let ready = match self.epoll.wait(&mut events, timeout) {
+                Ok(ready) => ready,
+                Err(Errno::EINTR) => 0,
+                Err(errno) => return Err(Error::Kernel { call: "epoll_wait", source: errno }),
+            };
+            for event in &events[..ready] {
+                match event.data() {
+                    TOKEN_STOP => return Ok(()),
+                    TOKEN_DOOR => self.admit(),
+                    token => self.serve(token, event.events()),
+                }
+            }
+            let now = Instant::now();
+            self.registry.expire(now);
+            if self.door.reopen_at(now) {
+                self.watch_door(true);
+            }
+            self.update_connections();
+        }
+    }
+
+    /// Until the next deadline; for ever without one.
+    fn timeout(&self) -> EpollTimeout {
+        let deadlines = [self.registry.next_deadline(), self.door.next_deadline()];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return EpollTimeout::NONE };
+        let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        EpollTimeout::try_from(left).unwrap_or(EpollTimeout::MAX)
+    }
+
+    /// Lets everybody in who waits outside.
+    fn admit(&mut self) {
+        loop {
+            match self.door.accept(|uid| self.registry.may_connect(uid)) {
+                Ok(Some(visitor)) => {
+                    let token = self.registry.add(visitor);
+                    if let Some(connection) = self.registry.connection(token) {
+                        let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
+                        if let Err(errno) = self.epoll.add(connection.channel.as_fd(), event) {
+                            tracing::warn!(%errno, "a new connection cannot be watched");
+                            self.registry.remove(token, "cannot be watched");
+                        }
+                    }
+                }
+                Ok(None) => return,
+                Err(errno) => {
+                    // Out of descriptors: the door would be reported again and again.
+                    tracing::warn!(%errno, "no new connections for a while");
+                    self.watch_door(false);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn watch_door(&mut self, open: bool) {
+        let interest = if open { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+        let mut event = EpollEvent::new(interest, TOKEN_DOOR);
+        if let Err(errno) = self.epoll.modify(self.door.as_fd(), &mut event) {
+            tracing::error!(%errno, "the socket cannot be watched");
+        }
+    }
+
+    /// Takes what a connection sent, and sends what it could not take before.
+    fn serve(&mut self, token: u64, ready: EpollFlags) {
+        if ready.contains(EpollFlags::EPOLLOUT)
+            && let Some(connection) = self.registry.connection(token)
+            && let Err(error) = connection.channel.flush()
+        {
+            self.registry.remove(token, &error.to_string());
+            return;
+        }
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(connection) = self.registry.connection(token) else { return };
+            match connection.channel.receive() {
+                Ok(Some((message, descriptors))) => {
+                    if let Err(fault) = self.registry.handle(token, message, descriptors) {
+                        self.registry.remove(token, &fault);
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.part_with(token, &error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ends a connection; a peer of another version is told so first.
+    fn part_with(&mut self, token: u64, error: &ChannelError) {
+        use crate::protocol::{ProtocolError, wrong_version};
+        if let ChannelError::Protocol(ProtocolError::WrongVersion { .. }) = error
+            && let Some(connection) = self.registry.connection(token)
+        {
+            // It may be gone already; then nobody needs to know.
+            let _ = connection.channel.send_bytes(wrong_version().to_vec(), Vec::new());
+        }
+        self.registry.remove(token, &error.to_string());
+    }
+
+    /// Watches for room to send exactly on those connections that have something left to send.
+    fn update_connections(&mut self) {
+        for token in self.registry.take_changed() {
+            let Some(connection) = self.registry.connection(token) else { continue };
+            let queued = connection.channel.has_queued();
+            if queued == connection.watched_for_room {
+                continue;
+            }
+            connection.watched_for_room = queued;
+            let mut interest = EpollFlags::EPOLLIN;
+            interest.set(EpollFlags::EPOLLOUT, queued);
+            let mut event = EpollEvent::new(interest, token);
+            if let Err(errno) = self.epoll.modify(connection.channel.as_fd(), &mut event) {
+                self.registry.remove(token, errno.desc());
+            }
+        }
+    }
+}

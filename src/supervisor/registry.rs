@@ -1,0 +1,238 @@
+//! Who is there: connections, names, links, and who waits for what.
+
+use super::door::Visitor;
+use crate::limits::{
+    CONNECTIONS_PER_UID_MAX, HELLO_DEADLINE_MS, PENDING_CONNECTIONS_PER_UID_MAX,
+};
+use crate::protocol::{Channel, HubInfo, RefusalCode, ToHub};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// One connection: a hub, once it has said its name.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub channel: Channel,
+    pub uid: u32,
+    pub pid: u32,
+    /// The process, to be passed to those who link with it.
+    pub process: Option<OwnedFd>,
+    /// The hub's name; `None` until it has introduced itself.
+    pub name: Option<String>,
+    pub links: BTreeSet<u64>,
+    /// Names that it waits for, by request.
+    pub waits: HashMap<u32, String>,
+    /// Whether the loop waits for room to send.
+    pub watched_for_room: bool,
+}
+
+/// How far a link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Offered; the acceptor has to answer.
+    Offered,
+    /// Accepted; the opener has to attach.
+    Established,
+    /// Both have attached.
+    Open,
+}
+
+/// One link, or what may become one.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub opener: u64,
+    pub acceptor: u64,
+    /// The opener's request, to be answered.
+    pub request: u32,
+    pub stage: Stage,
+}
+
+impl Link {
+    pub(super) fn other(&self, hub: u64) -> u64 {
+        if hub == self.opener { self.acceptor } else { self.opener }
+    }
+}
+
+/// All that the supervisor knows.
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) names: HashMap<String, u64>,
+    pub(super) links: HashMap<u64, Link>,
+    /// Hubs that wait for a name.
+    pub(super) waiting: HashMap<String, Vec<(u64, u32)>>,
+    /// What has to have happened by when. Entries stay when it has, and are then passed over.
+    pub(super) deadlines: BTreeSet<(Instant, Due)>,
+    next_id: u64,
+    next_link: u64,
+    changed: Vec<u64>,
+}
+
+/// Something that has to happen in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A connection has to introduce itself.
+    Hello(u64),
+    /// The offer of a link has to be answered.
+    Offer(u64),
+}
+
+impl Registry {
+    pub(super) fn new(first_id: u64) -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            names: HashMap::new(),
+            links: HashMap::new(),
+            waiting: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next_id: first_id,
+            next_link: 1,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Whether one more connection of this user is within its quota.
+    pub(super) fn may_connect(&self, uid: u32) -> bool {
+        let of_user = || self.connections.values().filter(|c| c.uid == uid);
+        of_user().count() < CONNECTIONS_PER_UID_MAX
+            && of_user().filter(|c| c.name.is_none()).count() < PENDING_CONNECTIONS_PER_UID_MAX
+    }
+
+    pub(super) fn add(&mut self, visitor: Visitor) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let connection = Connection {
+            channel: Channel::new(visitor.socket),
+            uid: visitor.uid,
+            pid: visitor.pid,
+            process: visitor.process,
+            name: None,
+            links: BTreeSet::new(),
+            waits: HashMap::new(),
+            watched_for_room: false,
+        };
+        self.connections.insert(id, connection);
+        let deadline = Instant::now() + Duration::from_millis(HELLO_DEADLINE_MS);
+        self.deadlines.insert((deadline, Due::Hello(id)));
+        id
+    }
+
+    pub(super) fn connection(&mut self, id: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    pub(super) fn next_link_id(&mut self) -> u64 {
+        let id = self.next_link;
+        self.next_link += 1;
+        id
+    }
+
+    /// Connections to which something has been sent since the last call.
+    pub(super) fn take_changed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Sends, and parts with a hub to which nothing can be sent.
+    pub(super) fn tell(&mut self, id: u64, message: &ToHub, descriptors: Vec<OwnedFd>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let result = connection.channel.send(message, descriptors);
+        self.changed.push(id);
+        if let Err(error) = result {
+            self.remove(id, &error.to_string());
+        }
+    }
+
+    /// Tells a hub that its request failed.
+    pub(super) fn refuse(&mut self, id: u64, request: u32, code: RefusalCode, reason: String) {
+        self.tell(id, &ToHub::Refused { request, code, reason }, Vec::new());
+    }
+
+    /// What others may know of a hub; `None` before it has a name.
+    pub(super) fn info(&self, id: u64) -> Option<HubInfo> {
+        let connection = self.connections.get(&id)?;
+        Some(HubInfo {
+            name: connection.name.clone()?,
+            id,
+            pid: connection.pid,
+            uid: connection.uid,
+            links: connection.links.len() as u32,
+        })
+    }
+
+    /// A connection is over, whoever ended it: its name is free, its links are closed.
+    pub(super) fn remove(&mut self, id: u64, why: &str) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        let name = connection.name.as_deref().unwrap_or("(unnamed)").to_owned();
+        tracing::info!(hub = %name, uid = connection.uid, pid = connection.pid, why, "gone");
+        if let Some(name) = &connection.name {
+            self.names.remove(name);
+        }
+        for (request, name) in &connection.waits {
+            self.forget_wait(id, *request, name);
+        }
+        for link in connection.links {
+            self.end_link(link, id, true, &format!("hub {name} is gone"));
+        }
+    }
+
+    /// One side of a link is done with it, or gone; the other is told.
+    pub(super) fn end_link(&mut self, id: u64, by: u64, gone: bool, reason: &str) {
+        let Some(link) = self.links.remove(&id) else { return };
+        for side in [link.opener, link.acceptor] {
+            if let Some(connection) = self.connections.get_mut(&side) {
+                connection.links.remove(&id);
+            }
+        }
+        let other = link.other(by);
+        let reason = reason.to_owned();
+        match link.stage {
+            Stage::Offered if other == link.opener => {
+                self.refuse(other, link.request, RefusalCode::HubGone, reason);
+            }
+            _ => self.tell(other, &ToHub::Closed { link: id, gone, reason }, Vec::new()),
+        }
+    }
+
+    pub(super) fn forget_wait(&mut self, id: u64, request: u32, name: &str) {
+        if let Some(waiting) = self.waiting.get_mut(name) {
+            waiting.retain(|wait| *wait != (id, request));
+            if waiting.is_empty() {
+                self.waiting.remove(name);
+            }
+        }
+    }
+
+    /// The next moment at which [`expire`](Self::expire) has something to look at.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Ends what has taken too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((deadline, due)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            match due {
+                Due::Hello(id) => {
+                    if self.connections.get(&id).is_some_and(|c| c.name.is_none()) {
+                        self.remove(id, "did not introduce itself in time");
+                    }
+                }
+                Due::Offer(id) => self.expire_offer(id),
+            }
+        }
+    }
+
+    /// To the acceptor the link is closed; the opener gets an answer that says why.
+    fn expire_offer(&mut self, id: u64) {
+        let Some(link) = self.links.get(&id).filter(|link| link.stage == Stage::Offered) else {
+            return;
+        };
+        let (opener, request) = (link.opener, link.request);
+        let name = self.info(link.acceptor).map_or_else(String::new, |info| info.name);
+        self.end_link(id, opener, false, "the offer was not answered in time");
+        let reason = format!("hub {name} did not answer in time; is it stopped?");
+        self.refuse(opener, request, RefusalCode::Failed, reason);
+    }
+}

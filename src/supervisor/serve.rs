@@ -1,0 +1,237 @@
+//! What each message does.
+
+use super::registry::{Due, Link, Registry, Stage};
+use crate::limits::{
+    HUBS_MAX, HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX,
+    PENDING_REQUESTS_PER_HUB_MAX,
+};
+use crate::protocol::{RefusalCode, Terms, ToHub, ToSupervisor, check_name, clean_reason};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// What a hub did that no hub of ours does; it is disconnected.
+type Fault = String;
+
+/// Ring, cursors, doorbell.
+const LINK_DESCRIPTORS: usize = 3;
+
+impl Registry {
+    /// Does what a message asks.
+    ///
+    /// # Errors
+    ///
+    /// The sender does not keep to the protocol and is to be disconnected.
+    pub(super) fn handle(
+        &mut self,
+        from: u64,
+        message: ToSupervisor,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), Fault> {
+        let named = self.connections.get(&from).is_some_and(|c| c.name.is_some());
+        if named == matches!(message, ToSupervisor::Hello { .. }) {
+            return Err("introduces itself twice, or not at all".to_owned());
+        }
+        let carries_link =
+            matches!(message, ToSupervisor::Link { .. } | ToSupervisor::Accept { .. });
+        let expected = if carries_link { LINK_DESCRIPTORS } else { 0 };
+        if descriptors.len() != expected {
+            return Err(format!("sent {} descriptors instead of {expected}", descriptors.len()));
+        }
+        match message {
+            ToSupervisor::Hello { name } => self.hello(from, name),
+            ToSupervisor::List { request, after } => self.list(from, request, after),
+            ToSupervisor::WaitFor { request, name } => self.wait_for(from, request, name),
+            ToSupervisor::Cancel { request } => self.cancel(from, request),
+            ToSupervisor::Link { request, to, terms, wanted } => {
+                self.offer(from, request, &to, terms, wanted, descriptors);
+            }
+            ToSupervisor::Accept { link, terms } => self.accept(from, link, terms, descriptors),
+            ToSupervisor::Decline { link, code, reason } => {
+                self.decline(from, link, code, clean_reason(&reason));
+            }
+            ToSupervisor::Attached { link } => self.attached(from, link),
+            ToSupervisor::Close { link, reason } => {
+                if self.is_party(from, link) {
+                    self.end_link(link, from, false, &clean_reason(&reason));
+                }
+            }
+            ToSupervisor::Leave => self.remove(from, "left"),
+        }
+        Ok(())
+    }
+
+    fn is_party(&self, hub: u64, link: u64) -> bool {
+        self.links.get(&link).is_some_and(|l| l.opener == hub || l.acceptor == hub)
+    }
+
+    fn hello(&mut self, from: u64, name: String) {
+        if let Err(reason) = check_name(&name) {
+            return self.refuse(from, 0, RefusalCode::InvalidName, reason);
+        }
+        if let Some(holder) = self.names.get(&name).and_then(|id| self.info(*id)) {
+            let reason = format!(
+                "the name {name} is taken by process {} of user {}; choose another name",
+                holder.pid, holder.uid
+            );
+            return self.refuse(from, 0, RefusalCode::NameTaken, reason);
+        }
+        if self.names.len() >= HUBS_MAX {
+            let reason = format!("this domain has its maximum of {HUBS_MAX} hubs");
+            return self.refuse(from, 0, RefusalCode::LimitReached, reason);
+        }
+        let Some(connection) = self.connections.get_mut(&from) else { return };
+        tracing::info!(hub = %name, uid = connection.uid, pid = connection.pid, "joined");
+        connection.name = Some(name.clone());
+        self.names.insert(name.clone(), from);
+        self.tell(from, &ToHub::Welcome { id: from }, Vec::new());
+        for (hub, request) in self.waiting.remove(&name).unwrap_or_default() {
+            if let Some(connection) = self.connections.get_mut(&hub) {
+                connection.waits.remove(&request);
+            }
+            self.present(hub, request, from);
+        }
+    }
+
+    fn present(&mut self, to: u64, request: u32, hub: u64) {
+        if let Some(hub) = self.info(hub) {
+            self.tell(to, &ToHub::Present { request, hub }, Vec::new());
+        }
+    }
+
+    fn list(&mut self, from: u64, request: u32, after: u64) {
+        let mut ids = self.connections.range(after.saturating_add(1)..).map(|(id, _)| *id);
+        let hubs: Vec<_> =
+            ids.by_ref().filter_map(|id| self.info(id)).take(HUBS_PER_PAGE).collect();
+        let more = hubs.len() == HUBS_PER_PAGE;
+        self.tell(from, &ToHub::Hubs { request, hubs, more }, Vec::new());
+    }
+
+    fn wait_for(&mut self, from: u64, request: u32, name: String) {
+        if let Some(id) = self.names.get(&name) {
+            return self.present(from, request, *id);
+        }
+        if let Err(reason) = check_name(&name) {
+            return self.refuse(from, request, RefusalCode::InvalidName, reason);
+        }
+        let Some(connection) = self.connections.get_mut(&from) else { return };
+        if connection.waits.len() >= PENDING_REQUESTS_PER_HUB_MAX {
+            let reason = format!("a hub can wait for {PENDING_REQUESTS_PER_HUB_MAX} names at once");
+            return self.refuse(from, request, RefusalCode::LimitReached, reason);
+        }
+        connection.waits.insert(request, name.clone());
+        self.waiting.entry(name).or_default().push((from, request));
+    }
+
+    fn cancel(&mut self, from: u64, request: u32) {
+        let Some(connection) = self.connections.get_mut(&from) else { return };
+        if let Some(name) = connection.waits.remove(&request) {
+            self.forget_wait(from, request, &name);
+        }
+    }
+
+    /// Passes one hub's offer of a link to the other.
+    fn offer(
+        &mut self,
+        from: u64,
+        request: u32,
+        to: &str,
+        terms: Terms,
+        wanted: u64,
+        mut descriptors: Vec<OwnedFd>,
+    ) {
+        let acceptor = match self.may_link(from, to) {
+            Ok(acceptor) => acceptor,
+            Err((code, reason)) => return self.refuse(from, request, code, reason),
+        };
+        let Some(info) = self.info(from) else { return };
+        let link = self.next_link_id();
+        let deadline = Instant::now() + Duration::from_millis(LINK_DEADLINE_MS);
+        let stage = Stage::Offered;
+        self.links.insert(link, Link { opener: from, acceptor, request, stage });
+        self.deadlines.insert((deadline, Due::Offer(link)));
+        for side in [from, acceptor] {
+            if let Some(connection) = self.connections.get_mut(&side) {
+                connection.links.insert(link);
+            }
+        }
+        descriptors.extend(self.process_of(from));
+        self.tell(acceptor, &ToHub::Offer { link, from: info, terms, wanted }, descriptors);
+    }
+
+    fn may_link(&self, from: u64, to: &str) -> Result<u64, (RefusalCode, String)> {
+        let Some(&acceptor) = self.names.get(to) else {
+            let mut known: Vec<&str> = self.names.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            known.truncate(8);
+            let reason = format!("there is no hub {to:?}; known are: {}", known.join(", "));
+            return Err((RefusalCode::UnknownHub, clean_reason(&reason)));
+        };
+        if acceptor == from {
+            return Err((RefusalCode::SameHub, "a hub cannot link to itself".to_owned()));
+        }
+        let links_of = |id: u64| self.connections.get(&id).map_or(0, |c| c.links.len());
+        let mut own = self.connections.get(&from).into_iter().flat_map(|c| &c.links);
+        let linked =
+            own.any(|link| self.links.get(link).is_some_and(|link| link.other(from) == acceptor));
+        if linked {
+            let reason = format!("there is a link with {to} already, or one is being opened");
+            return Err((RefusalCode::AlreadyLinked, reason));
+        }
+        if links_of(from) >= LINKS_PER_HUB_MAX
+            || links_of(acceptor) >= LINKS_PER_HUB_MAX
+            || self.links.len() >= LINKS_MAX
+        {
+            let reason = format!(
+                "no more links: a hub has at most {LINKS_PER_HUB_MAX}, a domain {LINKS_MAX}"
+            );
+            return Err((RefusalCode::LimitReached, reason));
+        }
+        Ok(acceptor)
+    }
+
+    /// A descriptor of a hub's process, for its peer to watch. The peer can do without.
+    fn process_of(&self, id: u64) -> Option<OwnedFd> {
+        self.connections.get(&id)?.process.as_ref()?.try_clone().ok()
+    }
+
+    fn accept(&mut self, from: u64, id: u64, terms: Terms, mut descriptors: Vec<OwnedFd>) {
+        let Some(link) = self.links.get_mut(&id) else {
+            // It ended while the answer was on its way.
+            let reason = "the offer is no longer valid".to_owned();
+            return self.tell(from, &ToHub::Closed { link: id, gone: false, reason }, Vec::new());
+        };
+        if link.acceptor != from || link.stage != Stage::Offered {
+            return;
+        }
+        link.stage = Stage::Established;
+        let (opener, request) = (link.opener, link.request);
+        let Some(with) = self.info(from) else { return };
+        descriptors.extend(self.process_of(from));
+        self.tell(opener, &ToHub::Established { request, link: id, with, terms }, descriptors);
+    }
+
+    fn decline(&mut self, from: u64, id: u64, code: RefusalCode, reason: String) {
+        let offered = self.links.get(&id).is_some_and(|link| {
+            link.acceptor == from && link.stage == Stage::Offered
+        });
+        if !offered {
+            return;
+        }
+        let Some(link) = self.links.remove(&id) else { return };
+        for side in [link.opener, link.acceptor] {
+            if let Some(connection) = self.connections.get_mut(&side) {
+                connection.links.remove(&id);
+            }
+        }
+        self.refuse(link.opener, link.request, code, reason);
+    }
+
+    fn attached(&mut self, from: u64, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.opener == from && link.stage == Stage::Established {
+            link.stage = Stage::Open;
+            let acceptor = link.acceptor;
+            self.tell(acceptor, &ToHub::Opened { link: id }, Vec::new());
+        }
+    }
+}

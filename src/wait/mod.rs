@@ -1,0 +1,32 @@
+//! Waiting: spin, back off, block, spin and then block.
+//!
+//! # The doorbell
+//!
+//! A hub has one doorbell: a word in its cursor segment that says whether it sleeps, and a pipe
+//! whose read end it sleeps on. Writers look at the word after each commit, and write a byte into
+//! the pipe if it says so.
+//!
+//! ```text
+//!   reader                                   writer
+//!   poll all rings: nothing
+//!   word = odd number ("asleep")             commit the record
+//!   heavy fence                              light fence
+//!   poll all rings: nothing                  word odd, and not the one last rung for?
+//!   sleep on the pipe                          write one byte
+//! ```
+//!
+//! One of the two sees the other's store, because the fences order both sides (`sync`). The word
+//! counts up: an odd value is one period of sleep, for which each writer rings once. The byte
+//! stays in the pipe until the reader takes it, so a ring is not lost if the reader is stopped or
+//! interrupted in between.
+//!
+//! A pipe, because its write end can do nothing but ring: with an eventfd a hostile peer could
+//! take counts away, or fill it. Peers open the write end anew, so that the non-blocking flag is
+//! their own, and the pipe's mode allows nobody to open it for reading.
+
+pub(crate) mod bell;
+mod strategy;
+
+pub use bell::{Bell, Ringer};
+pub use strategy::Wait;
+pub(crate) use strategy::{Step, Waiter};
