@@ -20,12 +20,19 @@ mod supervisor;
 mod sync;
 #[cfg(not(ephapse_model))]
 pub mod wait;
-pub use domain::Domain;
 pub use ephapse_derive::{Event, Schema};
-pub use error::Error;
-pub use event::{Event, EventError, Timestamp, schema::Schema};
-pub use hub::*;
-pub use protocol::{HubInfo, ProtocolError, RefusalCode};
 pub use rkyv;
-pub use supervisor::{Stopper, Supervisor};
-pub use wait::Wait;
+
+#[cfg(not(ephapse_model))]
+pub use {
+    domain::Domain,
+    error::Error,
+    event::{Event, EventError, Timestamp, schema::Schema},
+    hub::{
+        Batch, Closer, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan, Payloads,
+        Received, RecvError, SendError,
+    },
+    protocol::{HubInfo, ProtocolError, RefusalCode},
+    supervisor::{Stopper, Supervisor},
+    wait::Wait,
+};

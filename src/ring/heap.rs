@@ -16,6 +16,7 @@ struct Line([u8; 64]);
 
 struct Words {
     header: [AtomicU64; 3],
+    writer_woken: AtomicU64,
     data: Vec<AtomicU64>,
 }
 
@@ -25,6 +26,12 @@ pub(crate) struct HeapMemory {
     staging: UnsafeCell<Vec<Line>>,
 }
 
+impl std::fmt::Debug for HeapMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeapMemory({} bytes)", self.capacity())
+    }
+}
+
 // SAFETY: the staging area belongs to this handle, which is used by one thread at a time.
 unsafe impl Send for HeapMemory {}
 
@@ -32,11 +39,19 @@ impl HeapMemory {
     pub(crate) fn new(capacity: usize) -> Self {
         assert!(capacity.is_power_of_two() && capacity >= 256);
         let data = (0..capacity / 8).map(|_| AtomicU64::new(0)).collect();
-        Self { words: Arc::new(Words { header: Default::default(), data }), staging: staging(capacity) }
+        let header = Default::default();
+        let words = Words { header, writer_woken: AtomicU64::new(0), data };
+        Self { words: Arc::new(words), staging: staging(capacity) }
     }
 
     pub(crate) fn share(&self) -> Self {
         Self { words: Arc::clone(&self.words), staging: staging(self.capacity()) }
+    }
+
+    /// Whether a reader has called for the writer.
+    #[cfg(ephapse_model)]
+    pub(crate) fn writer_was_woken(&self) -> bool {
+        self.words.writer_woken.load(Ordering::Relaxed) == 1
     }
 
     fn index(&self, position: u64) -> usize {
@@ -95,6 +110,10 @@ unsafe impl Memory for HeapMemory {
             value[..chunk.len()].copy_from_slice(chunk);
             word.store(u64::from_le_bytes(value), Ordering::Relaxed);
         }
+    }
+
+    fn wake_writer(&self) {
+        self.words.writer_woken.store(1, Ordering::Relaxed);
     }
 
     fn copy_out(&self, position: u64, to: &mut [u8]) {

@@ -34,6 +34,8 @@ pub enum LossyError {
 pub struct LossyReader<M: Memory> {
     memory: M,
     position: u64,
+    #[cfg(ephapse_model)]
+    broken: bool,
 }
 
 impl<M: Memory> LossyReader<M> {
@@ -42,7 +44,18 @@ impl<M: Memory> LossyReader<M> {
     pub fn join(memory: M) -> Self {
         // SYNC(boundary): pairs with the release in `Writer::claim`.
         let boundary = memory.header_word(HeaderWord::Boundary).load(Ordering::Acquire);
-        Self { position: boundary & !(LINE as u64 - 1), memory }
+        Self {
+            position: boundary & !(LINE as u64 - 1),
+            memory,
+            #[cfg(ephapse_model)]
+            broken: false,
+        }
+    }
+
+    /// For a test that shows that the model sees it.
+    #[cfg(ephapse_model)]
+    pub(crate) fn leave_out_the_second_look(&mut self) {
+        self.broken = true;
     }
 
     /// Up to where we have read.
@@ -70,6 +83,8 @@ impl<M: Memory> LossyReader<M> {
         // of a later lap was written after its claim, which is seen below.
         fence(Ordering::Acquire);
         let claim = self.memory.header_word(HeaderWord::Claim).load(Ordering::Relaxed);
+        #[cfg(ephapse_model)]
+        let claim = if self.broken { 0 } else { claim };
         if claim > self.position.saturating_add(self.memory.capacity() as u64) {
             return self.skip();
         }

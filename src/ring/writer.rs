@@ -63,6 +63,8 @@ pub struct Writer<M: Memory> {
     zeroed: u64,
     gates: Vec<Gate>,
     closed: bool,
+    #[cfg(ephapse_model)]
+    broken: bool,
 }
 
 /// What will be written is claimed this much at a time: lossy readers lose at most this
@@ -95,6 +97,8 @@ impl<M: Memory> Writer<M> {
             zeroed: 0,
             gates: Vec::new(),
             closed: false,
+            #[cfg(ephapse_model)]
+            broken: false,
         }
     }
 
@@ -245,7 +249,7 @@ impl<M: Memory> Writer<M> {
     fn publish(&mut self, word: CommitWord) {
         let next = self.position + stride(word.len);
         self.memory.filled(self.position, word.len);
-        if self.zeroed != next {
+        if self.zeroed != next && !self.is_broken() {
             // Relaxed: the release of the commit word below orders it.
             self.memory.word(next).store(0, Ordering::Relaxed);
         }
@@ -297,7 +301,7 @@ impl<M: Memory> Writer<M> {
     #[inline(always)]
     fn zero_early(&mut self) {
         let next = self.position + LINE as u64;
-        if next + LINE as u64 <= self.limit {
+        if next + LINE as u64 <= self.limit && !self.is_broken() {
             // Relaxed: beyond our position, where nobody looks before a commit leads there.
             self.memory.word(next).store(0, Ordering::Relaxed);
             self.zeroed = next;
@@ -341,6 +345,27 @@ impl<M: Memory> Writer<M> {
             // SYNC(commit): as in `publish`.
             self.memory.word(self.visible).store(end.pack(), Ordering::Release);
         }
+    }
+}
+
+impl<M: Memory> Writer<M> {
+    /// Whether the model checker has this writer leave out zeroing.
+    #[cfg(ephapse_model)]
+    fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// For a test that shows that the model sees it.
+    #[cfg(ephapse_model)]
+    pub(crate) fn leave_out_zeroing(&mut self) {
+        self.broken = true;
+    }
+
+    #[cfg(not(ephapse_model))]
+    #[inline(always)]
+    #[allow(clippy::unused_self)]
+    fn is_broken(&self) -> bool {
+        false
     }
 }
 
