@@ -84,7 +84,11 @@ impl Domain {
             return Err(self.unusable("it is not a directory"));
         }
         if stat.st_uid != uid {
-            return Err(Error::ForeignDirectory { path: self.path.clone(), owner: stat.st_uid, uid });
+            return Err(Error::ForeignDirectory {
+                path: self.path.clone(),
+                owner: stat.st_uid,
+                uid,
+            });
         }
         let mode = stat.st_mode & 0o777;
         if mode & 0o077 != 0 {

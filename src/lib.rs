@@ -1,25 +1,135 @@
-//! Ephapse
+//! Events between the processes of one Linux host, at the speed of a cache line.
+//!
+//! An *ephapse* is a place where two nerve fibres touch and pass an impulse directly. Here each
+//! process opens a [`Hub`], finds others by name, and opens a [`Link`] to them: two rings in
+//! shared memory, one each way, on which events travel as [rkyv] archives without a copy, a lock
+//! or a system call.
+//!
+//! ```text
+//!    hub "camera"                                   hub "planner"
+//!  ┌──────────────┐   ring camera→planner        ┌──────────────┐
+//!  │ Link::send ──┼──▶ only camera can write ────▶ Hub::recv    │
+//!  │ Hub::recv  ◀─┼─── only planner can write ◀──┼─ Link::send  │
+//!  └──────┬───────┘                              └──────┬───────┘
+//!         └────────▶ supervisor: names, links ◀─────────┘
+//!                    (never sees an event)
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use ephapse::{Domain, Event, Hub, Supervisor};
+//! use rkyv::{Archive, Serialize};
+//!
+//! #[derive(Event, Archive, Serialize)]
+//! struct Pose {
+//!     stamp_ns: u64,
+//!     position: [f64; 3],
+//!     heading: f32,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let domain = Domain::at(dir.path().join("domain"));
+//! // Usually `ephapse up` runs in a process of its own, and `Hub::connect("camera")` finds it.
+//! let supervisor = Supervisor::bind(domain.clone())?;
+//! let stopper = supervisor.stopper();
+//! let thread = std::thread::spawn(move || supervisor.run());
+//!
+//! let mut camera = Hub::builder("camera").domain(domain.clone()).connect()?; // one process
+//! let mut planner = Hub::builder("planner").domain(domain).connect()?; // another
+//!
+//! let mut poses = camera.link_to("planner")?; // from here on: one cache line away
+//! poses.send(&Pose { stamp_ns: 1, position: [0.0, 1.0, 2.0], heading: 0.5 })?;
+//!
+//! if let Some(event) = planner.recv()? {
+//!     let pose = event.get::<Pose>()?; // &ArchivedPose, in shared memory
+//!     assert_eq!((event.from(), pose.position[1].to_native()), ("camera", 1.0));
+//! }
+//! # drop(poses);
+//! # stopper.stop();
+//! # thread.join().unwrap()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A crate that derives [`Event`] also depends on `rkyv`, with the features that this crate uses
+//! (see [`rkyv`](mod@rkyv) and the README), because rkyv's own derives name it.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | hub | one participant: a name, its links, what arrives over them |
+//! | supervisor | the small process that hubs find over a Unix socket |
+//! | domain | one supervisor and its hubs: a directory with a socket |
+//! | ring | a sequence of records in shared memory with one writer and any number of readers |
+//! | reader | something with a position in a ring: *gating* (the writer waits) or *lossy* |
+//! | link | a pair of rings between two hubs, one each way |
+//! | segment | a sealed piece of shared memory |
+//! | event | a record on a ring: header and payload |
+//! | schema | 64-bit hash of a payload type's name, version and layout |
+//! | position / offset | a byte count that grows for ever / a place inside the ring |
+//! | doorbell | what wakes a sleeping reader |
+//!
+//! # What is promised
+//!
+//! - **Nothing is lost** on a link, nothing is repeated, and order is kept, for as long as both
+//!   sides live; what a process had committed before it died is still read.
+//! - **Every byte of shared memory has one process that may write it**, and the kernel enforces
+//!   that: a hub that crashes, runs wild or is hostile cannot damage another's data.
+//! - **Death is seen at once**, and leaves nothing behind to clean up: no file, no mapping, no
+//!   descriptor. A pause is not a death.
+//! - **The hot path** ([`Link::try_send`], [`Hub::try_recv`]) makes no system call while the other
+//!   side is awake, takes no lock, and allocates nothing.
+//!
+//! # What is not
+//!
+//! - Processes of one user are not walled off from each other (they could attach debuggers):
+//!   payloads from the same user are validated and read in place. Payloads of other users are
+//!   copied before they are validated; [`Payloads::Copied`] does so for everybody.
+//! - A hub, and a link, belong to one thread at a time. Do not send from a signal handler. After
+//!   fork, the child gets errors; it may open hubs of its own.
+//! - Timestamps of different hosts are not comparable, and there is no order across senders.
+//!
+//! # Modules in reading order
+//!
+//! [`limits`], `sync` (the one door to atomics), [`segment`], [`mod@ring`], [`wait`], [`event`],
+//! `protocol`, `hub`, `supervisor`. ARCHITECTURE.md has the map.
+//!
+//! [rkyv]: https://docs.rs/rkyv
+
 #![deny(unsafe_code)]
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+compile_error!("ephapse needs Linux on x86-64 or aarch64: it rests on memfd seals and SEQPACKET");
+
+// What the derive macros write names this crate from outside.
 extern crate self as ephapse;
+
+pub mod limits;
+mod sync;
+#[cfg(not(ephapse_model))]
+pub mod segment;
+pub mod ring;
+#[cfg(not(ephapse_model))]
+pub mod wait;
+#[cfg(not(ephapse_model))]
+pub mod event;
+#[cfg(not(ephapse_model))]
+mod protocol;
 #[cfg(not(ephapse_model))]
 mod domain;
 #[cfg(not(ephapse_model))]
 mod error;
 #[cfg(not(ephapse_model))]
-pub mod event;
-#[cfg(not(ephapse_model))]
 mod hub;
-pub mod limits;
-#[cfg(not(ephapse_model))]
-mod protocol;
-pub mod ring;
-#[cfg(not(ephapse_model))]
-pub mod segment;
 #[cfg(not(ephapse_model))]
 mod supervisor;
-mod sync;
-#[cfg(not(ephapse_model))]
-pub mod wait;
+#[cfg(ephapse_fuzz)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use ephapse_derive::{Event, Schema};
 pub use rkyv;
 

@@ -106,7 +106,8 @@ fn has_counter() -> bool {
     static INVARIANT: OnceLock<bool> = OnceLock::new();
     *INVARIANT.get_or_init(|| {
         const POWER_MANAGEMENT: u32 = 0x8000_0007;
-        __cpuid(0x8000_0000).eax >= POWER_MANAGEMENT && __cpuid(POWER_MANAGEMENT).edx & (1 << 8) != 0
+        __cpuid(0x8000_0000).eax >= POWER_MANAGEMENT
+            && __cpuid(POWER_MANAGEMENT).edx & (1 << 8) != 0
     })
 }
 

@@ -72,10 +72,10 @@ pub fn check<T: Event>(schema: u64, payload: &[u8]) -> Result<&T::Archived, Even
         let (name, version, expected) = (T::NAME, T::VERSION, T::SCHEMA);
         return Err(EventError::WrongSchema { name, version, expected, found: schema });
     }
-    if !T::FLAT || payload.len() == size_of::<T::Archived>() {
-        if let Ok(value) = rkyv::api::low::access::<T::Archived, Failure>(payload) {
-            return Ok(value);
-        }
+    if (!T::FLAT || payload.len() == size_of::<T::Archived>())
+        && let Ok(value) = rkyv::api::low::access::<T::Archived, Failure>(payload)
+    {
+        return Ok(value);
     }
     Err(EventError::Invalid { name: T::NAME, len: payload.len() })
 }

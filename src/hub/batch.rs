@@ -1,9 +1,10 @@
 //! Several events, sent as one.
 
-use super::link::{Link, SendError};
+use super::link::Link;
+use super::send_error::SendError;
 use crate::event::{Encoder, Event, HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
-use crate::ring::layout::Kind;
 use crate::ring::RingError;
+use crate::ring::layout::Kind;
 
 /// Events that become visible together with [`commit`](Self::commit). Dropping it discards those
 /// that are not visible yet.
@@ -64,8 +65,7 @@ impl<'a> Batch<'a> {
     fn put<T: Event>(&mut self, event: &T, wait: bool) -> Result<(), SendError> {
         let mut payload = self.link.encoder.loan_for::<T>();
         loop {
-            let encode =
-                |place: &mut [u8], encoder: &mut Encoder| encoder.encode(event, place);
+            let encode = |place: &mut [u8], encoder: &mut Encoder| encoder.encode(event, place);
             if self.put_with(payload, T::SCHEMA, wait, encode)? {
                 return Ok(());
             }

@@ -99,10 +99,8 @@ impl HubBuilder {
         let cursors = Cursors::create().map_err(Error::segment("positions"))?;
         let bell_slot = cursors.take().ok_or(Error::LimitReached { what: "slots", limit: 0 })?;
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
-        let own_bell = bell
-            .write_end()
-            .try_clone_to_owned()
-            .map_err(|error| kernel_error("dup", &error))?;
+        let own_bell =
+            bell.write_end().try_clone_to_owned().map_err(|error| kernel_error("dup", &error))?;
         let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, own_bell));
         let mail = control.enter(Arc::clone(&shared), channel, self.accept_if, self.timestamps)?;
         Ok(Hub {

@@ -2,73 +2,16 @@
 
 use super::batch::Batch;
 use super::control::Control;
+use super::send_error::SendError;
 use super::state::{HubShared, LinkId, LinkShared, LinkState};
-use crate::event::{NO_SUBJECT, Encoder, Event, HEADER_BYTES, Header, RAW_SCHEMA, Timestamp};
+use crate::event::{Encoder, Event, HEADER_BYTES, Header, NO_SUBJECT, Timestamp};
 use crate::ring::layout::Kind;
-use crate::ring::{self, RingError, RoomWait, Writer};
+use crate::ring::{RingError, RoomWait, Writer};
 use crate::segment::{Process, RingMemory};
 use crate::wait::Ringer;
 use crossbeam_utils::Backoff;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
-
-/// Why an event was not sent. Nothing of it is visible to the other side.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// The other side has not read far enough. Try again later, or use a method that waits.
-    #[error("the ring to the other hub is full, and it has not made room in time")]
-    Full,
-    /// The event can never fit.
-    #[error(
-        "a payload of {len} bytes does not fit: this link takes at most {max} \
-         (its ring has {capacity} bytes); open the link with a larger send capacity"
-    )]
-    TooLarge {
-        /// Bytes of the payload.
-        len: usize,
-        /// Bytes of the longest payload.
-        max: usize,
-        /// Bytes of the ring.
-        capacity: usize,
-    },
-    /// The other process or its hub is gone. What it had not read is lost with it.
-    #[error("hub {peer} is gone")]
-    PeerGone {
-        /// Its name.
-        peer: Arc<str>,
-    },
-    /// The link was closed.
-    #[error("the link with hub {peer} is closed")]
-    Closed {
-        /// The other hub's name.
-        peer: Arc<str>,
-    },
-    /// The hub that the link belongs to was closed.
-    #[error("the own hub is closed")]
-    HubClosed,
-    /// The other hub claims to have read what cannot have been read. The link is closed.
-    #[error("hub {peer} does not keep to the protocol: {why}")]
-    ReaderLied {
-        /// Its name.
-        peer: Arc<str>,
-        /// What it claims.
-        why: RingError,
-    },
-    /// The value cannot be serialised.
-    #[error("a value of {name} cannot be serialised into {max} bytes or fewer")]
-    Unserialisable {
-        /// The name of its type.
-        name: &'static str,
-        /// Bytes of the longest payload.
-        max: usize,
-    },
-    /// This process is a forked child of the one that opened the hub.
-    #[error("links cannot be used after fork; open a new hub in the child")]
-    Forked,
-}
 
 /// How long a writer that waits for room sleeps at most before it looks again by itself: only a
 /// reader that was stopped in the middle of waking it can make that necessary.
@@ -138,9 +81,9 @@ impl Link {
     /// # Errors
     ///
     /// [`SendError`]; `Full` means now, not for ever.
-    #[inline]
+    #[inline(always)]
     pub fn try_send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        self.try_put(event).map_err(|failure| failure.error)
+        if self.put_at_once(event) { Ok(()) } else { self.put(event).map_err(|f| f.error) }
     }
 
     /// As [`try_send`](Self::try_send), waiting for room until `timeout` has passed.
@@ -161,157 +104,63 @@ impl Link {
     /// # Errors
     ///
     /// [`SendError`], never `Full`.
-    #[inline]
+    #[inline(always)]
     pub fn send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        match self.try_put(event) {
-            Ok(()) => Ok(()),
-            Err(Failure { error: SendError::Full, .. }) => self.send_by(event, None),
-            Err(failure) => Err(failure.error),
-        }
+        if self.put_at_once(event) { Ok(()) } else { self.send_by(event, None) }
     }
 
     #[cold]
     fn send_by<T: Event>(&mut self, event: &T, by: Option<Instant>) -> Result<(), SendError> {
         loop {
-            match self.try_put(event) {
+            match self.put(event) {
                 Err(Failure { error: SendError::Full, body }) => self.wait_for_room(body, by)?,
                 result => return result.map_err(|failure| failure.error),
             }
         }
     }
 
-    /// Puts an event into the ring; on failure also says for how long a body there was no room.
+    /// The hot path: `false`, and nothing done, if anything at all stands in the way.
     #[inline(always)]
-    fn try_put<T: Event>(&mut self, event: &T) -> Result<(), Failure> {
-        self.check()?;
+    fn put_at_once<T: Event>(&mut self, event: &T) -> bool {
         let payload = self.encoder.loan_for::<T>();
-        match self.try_put_into(event, payload) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.try_put_longer(event, payload),
-            Err(error) => Err(self.failure(error, HEADER_BYTES + payload)),
+        self.usable()
+            && self.writer.has_room(HEADER_BYTES + payload)
+            && self.put_into(event, payload)
+    }
+
+    /// Puts an event into the ring; on failure also says for how long a body there was no room.
+    #[cold]
+    fn put<T: Event>(&mut self, event: &T) -> Result<(), Failure> {
+        self.check()?;
+        let max = self.max_payload();
+        let mut payload = self.encoder.loan_for::<T>();
+        loop {
+            if let Err(error) = self.writer.reserve(HEADER_BYTES + payload) {
+                return Err(self.failure(error, HEADER_BYTES + payload));
+            }
+            if self.put_into(event, payload) {
+                return Ok(());
+            }
+            payload = self
+                .encoder
+                .more(payload, max)
+                .ok_or(SendError::Unserialisable { name: T::NAME, max })?;
         }
     }
 
-    /// `false` if `payload` bytes are not enough for the event.
+    /// Puts an event where there is room for `payload` bytes of it; `false` if that is not enough.
     #[inline(always)]
-    fn try_put_into<T: Event>(&mut self, event: &T, payload: usize) -> Result<bool, RingError> {
-        let mut loan = self.writer.loan(HEADER_BYTES + payload)?;
+    fn put_into<T: Event>(&mut self, event: &T, payload: usize) -> bool {
+        let mut loan = self.writer.loan_reserved(HEADER_BYTES + payload);
         let Some(len) = self.encoder.encode(event, &mut loan[HEADER_BYTES..]) else {
-            return Ok(false);
+            return false;
         };
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
         Header { sequence: self.next, schema: T::SCHEMA, timestamp }.write(&mut loan);
         loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
         self.next += 1;
         self.ringer.notify();
-        Ok(true)
-    }
-
-    #[cold]
-    fn try_put_longer<T: Event>(&mut self, event: &T, tried: usize) -> Result<(), Failure> {
-        let max = self.max_payload();
-        let mut payload = tried;
-        while let Some(longer) = self.encoder.more(payload, max) {
-            payload = longer;
-            match self.try_put_into(event, payload) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => return Err(self.failure(error, HEADER_BYTES + payload)),
-            }
-        }
-        Err(SendError::Unserialisable { name: T::NAME, max }.into())
-    }
-
-    /// Sends raw bytes as an event of schema [`RAW_SCHEMA`].
-    ///
-    /// # Errors
-    ///
-    /// As [`try_send`](Self::try_send).
-    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        let mut loan = self.try_loan(bytes.len())?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
-    }
-
-    /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room until `timeout` has passed.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_timeout`](Self::send_timeout).
-    pub fn send_bytes_timeout(
-        &mut self,
-        bytes: &[u8],
-        timeout: Duration,
-    ) -> Result<(), SendError> {
-        let mut loan = self.loan_timeout(bytes.len(), timeout)?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
-    }
-
-    /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room while the other side lives.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        let mut loan = self.loan(bytes.len())?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
-    }
-
-    /// A place for `len` bytes in the ring, to be written and then sent: nothing is copied.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_send`](Self::try_send).
-    pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
-        self.check()?;
-        let body = HEADER_BYTES + len;
-        if let Err(error) = self.writer.reserve(body) {
-            return Err(self.failure(error, body).error);
-        }
-        self.take_loan(body)
-    }
-
-    /// As [`try_loan`](Self::try_loan), waiting for room until `timeout` has passed.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_timeout`](Self::send_timeout).
-    pub fn loan_timeout(&mut self, len: usize, timeout: Duration) -> Result<Loan<'_>, SendError> {
-        self.loan_by(len, Some(Instant::now() + timeout))
-    }
-
-    /// As [`try_loan`](Self::try_loan), waiting for room while the other side lives.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
-        self.loan_by(len, None)
-    }
-
-    fn loan_by(&mut self, len: usize, by: Option<Instant>) -> Result<Loan<'_>, SendError> {
-        let body = HEADER_BYTES + len;
-        loop {
-            self.check()?;
-            match self.writer.reserve(body) {
-                Ok(()) => return self.take_loan(body),
-                Err(RingError::Full) => self.wait_for_room(body, by)?,
-                Err(error) => return Err(self.failure(error, body).error),
-            }
-        }
-    }
-
-    /// The loan for which there is room.
-    fn take_loan(&mut self, body: usize) -> Result<Loan<'_>, SendError> {
-        let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
-        let header = Header { sequence: self.next, schema: RAW_SCHEMA, timestamp };
-        let loan = self.writer.loan(body).map_err(|_| SendError::Full)?;
-        Ok(Loan { loan, header, next: &mut self.next, ringer: &mut self.ringer })
+        true
     }
 
     /// Several events that become visible at once: one commit, one timestamp, one look at whether
@@ -327,7 +176,12 @@ impl Link {
     /// What must hold before anything is sent.
     #[inline(always)]
     pub(super) fn check(&self) -> Result<(), SendError> {
-        if !self.process.is_current() || !self.shared.is_open() { Err(self.why_not()) } else { Ok(()) }
+        if self.usable() { Ok(()) } else { Err(self.why_not()) }
+    }
+
+    #[inline(always)]
+    fn usable(&self) -> bool {
+        self.process.is_current() && self.shared.is_open()
     }
 
     #[cold]
@@ -346,11 +200,9 @@ impl Link {
     pub(super) fn failure(&mut self, error: RingError, body: usize) -> Failure {
         let error = match error {
             RingError::Full => SendError::Full,
-            RingError::TooLarge { len, max, capacity } => SendError::TooLarge {
-                len: len - HEADER_BYTES,
-                max: max - HEADER_BYTES,
-                capacity,
-            },
+            RingError::TooLarge { len, max, capacity } => {
+                SendError::TooLarge { len: len - HEADER_BYTES, max: max - HEADER_BYTES, capacity }
+            }
             RingError::ReaderLied { .. } => {
                 self.shared.end(LinkState::Closed);
                 self.control.close_link(self.hub.key, self.shared.id, &error.to_string());
@@ -419,60 +271,5 @@ pub(super) struct Failure {
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
         Self { error, body: 0 }
-    }
-}
-
-/// Bytes in the ring that are being written. Dropping it sends nothing.
-#[derive(Debug)]
-pub struct Loan<'a> {
-    loan: ring::Loan<'a, RingMemory>,
-    header: Header,
-    next: &'a mut u64,
-    ringer: &'a mut Ringer,
-}
-
-impl Loan<'_> {
-    /// Sends all of it.
-    #[inline]
-    pub fn send(self) {
-        let len = self.len();
-        self.send_len(len);
-    }
-
-    /// Sends the first `len` bytes.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is more than was loaned.
-    #[inline]
-    pub fn send_len(mut self, len: usize) {
-        assert!(len <= self.len(), "sent {len} bytes of a loan of {}", self.len());
-        self.header.write(&mut self.loan);
-        self.loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
-        *self.next += 1;
-        self.ringer.notify();
-    }
-
-    /// Makes the event one of another schema than raw bytes: the bytes are then to be a valid
-    /// archive of it.
-    #[must_use]
-    pub fn with_schema(mut self, schema: u64) -> Self {
-        self.header.schema = schema;
-        self
-    }
-}
-
-impl Deref for Loan<'_> {
-    type Target = [u8];
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        &self.loan[HEADER_BYTES..]
-    }
-}
-
-impl DerefMut for Loan<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.loan[HEADER_BYTES..]
     }
 }

@@ -8,27 +8,33 @@
 mod batch;
 mod builder;
 mod control;
+mod ending;
 mod link;
+mod loan;
 mod receive;
+mod send_error;
 mod state;
 
 pub use batch::Batch;
 pub use builder::{HubBuilder, LinkOptions};
 pub use control::LinkOffer;
-pub use link::{Link, Loan, SendError};
+pub use link::Link;
+pub use loan::Loan;
 pub use receive::{Payloads, Received, RecvError};
+pub use send_error::SendError;
 pub use state::LinkId;
 
 use crate::error::Error;
-use crate::event::PAYLOAD_ALIGN;
+use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::protocol::HubInfo;
-use crate::ring::RecordError;
+use crate::ring::Kind;
 use crate::segment::Process;
 use crate::wait::{Bell, Step, Wait, Waiter};
 use control::{Control, Mail};
-use receive::{Found, Inlets, Leaving};
+use ending::End;
+use receive::{Found, Inlets};
 use rkyv::util::AlignedVec;
-use state::{HubShared, LinkState};
+use state::HubShared;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -53,13 +59,6 @@ pub struct Hub {
     /// Links that others opened and [`accept`](Self::accept) has not returned yet.
     accepted: VecDeque<Link>,
     copy: AlignedVec<PAYLOAD_ALIGN>,
-}
-
-/// Why a ring is no longer read.
-enum End {
-    Closed,
-    PeerGone,
-    Corrupt(String),
 }
 
 /// Ends a hub's waiting from any thread.
@@ -199,8 +198,16 @@ impl Hub {
     /// # Errors
     ///
     /// [`RecvError`], each once; the hub goes on with its other links.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
+        if let Some(len) = self.next_at_once() {
+            return Ok(Some(Received::in_place(self.inlets.current(), len)));
+        }
+        self.try_recv_slowly()
+    }
+
+    #[inline(never)]
+    fn try_recv_slowly(&mut self) -> Result<Option<Received<'_>>, RecvError> {
         if self.bell.is_armed() {
             self.bell.disarm();
         }
@@ -215,14 +222,12 @@ impl Hub {
     /// # Errors
     ///
     /// As [`try_recv`](Self::try_recv).
-    pub fn recv_timeout(
-        &mut self,
-        timeout: Duration,
-    ) -> Result<Option<Received<'_>>, RecvError> {
-        match self.find()? {
-            Some(found) => self.receive(found).map(Some),
-            None => self.recv_by(Some(Instant::now() + timeout)),
+    #[inline(always)]
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<'_>>, RecvError> {
+        if let Some(len) = self.next_at_once() {
+            return Ok(Some(Received::in_place(self.inlets.current(), len)));
         }
+        self.recv_by(Some(Instant::now() + timeout))
     }
 
     /// As [`try_recv`](Self::try_recv), waiting for as long as it takes. `None` only when the hub
@@ -231,17 +236,29 @@ impl Hub {
     /// # Errors
     ///
     /// As [`try_recv`](Self::try_recv).
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
-        match self.find()? {
-            Some(found) => self.receive(found).map(Some),
-            None => self.recv_by(None),
+        if let Some(len) = self.next_at_once() {
+            return Ok(Some(Received::in_place(self.inlets.current(), len)));
         }
+        self.recv_by(None)
+    }
+
+    /// The hot path: the next event of the busiest link, if nothing stands in the way.
+    #[inline(always)]
+    fn next_at_once(&mut self) -> Option<usize> {
+        if self.bell.is_armed() || !self.process.is_current() {
+            return None;
+        }
+        self.inlets.next_of_current()
     }
 
     fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Received<'_>>, RecvError> {
         let mut waiter = Waiter::new(self.wait, by);
         loop {
+            if let Some(len) = self.next_at_once() {
+                return Ok(Some(Received::in_place(self.inlets.current(), len)));
+            }
             if let Some(found) = self.find()? {
                 return self.receive(found).map(Some);
             }
@@ -323,92 +340,17 @@ impl Hub {
         }
     }
 
-    /// Nothing to read: the moment to tell the writers how far we are, and to look for mail.
-    #[inline]
-    fn nothing(&mut self) -> Result<Option<Found>, RecvError> {
-        self.inlets.publish();
-        if self.shared.has_mail() {
-            self.take_mail();
-        }
-        if self.leaving == 0 { Ok(None) } else { self.part() }
-    }
-
-    /// Reads to their end the rings of those who are gone, then says that they are.
-    #[cold]
-    fn part(&mut self) -> Result<Option<Found>, RecvError> {
-        if let Some((index, leaving)) = self.inlets.finished() {
-            let end = if leaving == Leaving::PeerGone { End::PeerGone } else { End::Closed };
-            return Err(self.remove(index, end));
-        }
-        match self.inlets.find() {
-            Ok(found) => Ok(found),
-            Err((index, error)) => Err(self.ended(index, error)),
-        }
-    }
-
-    /// A ring has come to its end.
-    #[cold]
-    fn ended(&mut self, index: usize, error: RecordError) -> RecvError {
-        match error {
-            RecordError::Closed => self.remove(index, End::Closed),
-            RecordError::Corrupt { .. } => self.remove(index, End::Corrupt(error.to_string())),
-        }
-    }
-
-    /// Stops reading a ring.
-    #[cold]
-    fn remove(&mut self, index: usize, end: End) -> RecvError {
-        let inlet = self.inlets.remove(index);
-        self.leaving -= usize::from(inlet.leaving.is_some());
-        let (link, peer) = (inlet.shared.id, Arc::clone(&inlet.shared.peer));
-        match end {
-            End::Closed => {
-                self.control.stop_reading(self.shared.key, link);
-                RecvError::LinkClosed { link, peer }
-            }
-            End::PeerGone => {
-                self.control.stop_reading(self.shared.key, link);
-                RecvError::PeerGone { link, peer }
-            }
-            End::Corrupt(why) => {
-                inlet.shared.end(LinkState::Closed);
-                self.control.close_link(self.shared.key, link, &why);
-                RecvError::Corrupt { link, peer, why }
-            }
-        }
-    }
-
     /// The event that was found.
-    #[inline(always)]
     fn receive(&mut self, (index, commit): Found) -> Result<Received<'_>, RecvError> {
+        if commit.kind != Kind::Plain || commit.len < HEADER_BYTES {
+            let why = format!("a record of {} bytes that is no event: {commit:?}", commit.len);
+            return Err(self.remove(index, End::Corrupt(why)));
+        }
         let inlet = self.inlets.get_mut(index);
-        let in_place = inlet.shared.same_user && self.payloads == Payloads::ByTrust;
-        if let Err(why) = Received::check(commit) {
-            return Err(self.remove(index, End::Corrupt(why.to_owned())));
-        }
-        let copy = if in_place { None } else { Some(&mut self.copy) };
-        Ok(Received::new(self.inlets.get_mut(index), commit, copy))
-    }
-
-    /// Takes what the control thread has left.
-    #[cold]
-    fn take_mail(&mut self) {
-        if !self.shared.take_mail() {
-            return;
-        }
-        while let Ok(mail) = self.mail.pop() {
-            match mail {
-                Mail::Inlet(inlet) => self.inlets.add(*inlet),
-                Mail::Accepted(link) => self.accepted.push_back(*link),
-                Mail::Leaving(link, why) => {
-                    if let Some(inlet) = self.inlets.by_link(link)
-                        && inlet.leaving.is_none()
-                    {
-                        inlet.leaving = Some(why);
-                        self.leaving += 1;
-                    }
-                }
-            }
+        if inlet.in_place {
+            Ok(Received::in_place(inlet, commit.len))
+        } else {
+            Ok(Received::copied(inlet, commit.len, &mut self.copy))
         }
     }
 }

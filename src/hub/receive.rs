@@ -1,10 +1,8 @@
 //! The receiving half: the rings of all links of a hub, read in turn.
 
 use super::state::{LinkId, LinkShared, SlotGuard};
-use crate::event::{
-    self, Event, EventError, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp,
-};
-use crate::ring::{CommitWord, Kind, Reader, Record, RecordError};
+use crate::event::{self, Event, EventError, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp};
+use crate::ring::{CommitWord, Reader, RecordError};
 use crate::segment::RingMemory;
 use rkyv::util::AlignedVec;
 use std::sync::Arc;
@@ -72,6 +70,8 @@ pub(super) struct Inlet {
     pub reader: Reader<RingMemory>,
     pub shared: Arc<LinkShared>,
     pub _slot: SlotGuard,
+    /// Whether its payloads are read where the other side wrote them.
+    pub in_place: bool,
     /// Set when nothing more will be written: what is there is read, then the inlet is removed.
     pub leaving: Option<Leaving>,
 }
@@ -114,19 +114,36 @@ impl Inlets {
         self.all.swap_remove(index)
     }
 
+    /// The next event of the ring that had one last, if it is read in place and the others are not
+    /// to have their turn: the hot path. The length of its record; nothing about why there is none.
+    #[inline(always)]
+    pub(super) fn next_of_current(&mut self) -> Option<usize> {
+        let inlet = self.all.get(self.current)?;
+        let len = inlet.reader.peek_plain(HEADER_BYTES)?;
+        if self.turn >= TURN || !inlet.in_place {
+            return None;
+        }
+        self.turn += 1;
+        Some(len)
+    }
+
+    /// The ring that had a record last.
+    #[inline(always)]
+    pub(super) fn current(&mut self) -> &mut Inlet {
+        &mut self.all[self.current]
+    }
+
     /// The next record of any ring. One load per ring when there is none.
     ///
     /// # Errors
     ///
     /// The ring that has ended or is corrupt.
-    #[inline(always)]
     pub(super) fn find(&mut self) -> Result<Option<Found>, (usize, RecordError)> {
-        if let Some(inlet) = self.all.get(self.current)
-            && self.turn < TURN
-            && let Some(commit) = inlet.reader.peek().map_err(|error| (self.current, error))?
+        if self.turn < TURN
+            && self.current < self.all.len()
+            && let Some(found) = self.look_at(self.current)?
         {
-            self.turn += 1;
-            return Ok(Some((self.current, commit)));
+            return Ok(Some(found));
         }
         self.find_elsewhere()
     }
@@ -136,7 +153,8 @@ impl Inlets {
         if count == 0 {
             return Ok(None);
         }
-        let busy = self.current;
+        self.turn = 0;
+        let busy = self.current.min(count - 1);
         let mut index = busy;
         for look in 1..=count {
             index = if index + 1 < count { index + 1 } else { 0 };
@@ -156,7 +174,8 @@ impl Inlets {
     fn look_at(&mut self, index: usize) -> Result<Option<Found>, (usize, RecordError)> {
         let found = self.all[index].reader.peek().map_err(|error| (index, error))?;
         Ok(found.map(|commit| {
-            (self.current, self.turn) = (index, 1);
+            self.turn = if index == self.current { self.turn + 1 } else { 1 };
+            self.current = index;
             (index, commit)
         }))
     }
@@ -185,106 +204,93 @@ impl Inlets {
 /// An event that has arrived. Its place in the ring is given back when this is dropped.
 #[derive(Debug)]
 pub struct Received<'a> {
-    record: Record<'a, RingMemory>,
-    shared: &'a Arc<LinkShared>,
-    header: Header,
-    /// The payload: in the ring, or in the hub's copy.
-    payload: &'a [u8],
+    inlet: &'a mut Inlet,
+    /// Header and payload: in the ring, or in the hub's copy.
+    body: *const u8,
+    /// Bytes of both.
+    len: usize,
 }
 
 impl<'a> Received<'a> {
-    /// Whether a record can be an event.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it.
+    /// The event in a plain record of at least [`HEADER_BYTES`], to be read in the ring.
     #[inline(always)]
-    pub(super) fn check(commit: CommitWord) -> Result<(), &'static str> {
-        if commit.len < HEADER_BYTES {
-            return Err("a record that is shorter than an event's header");
-        }
-        if commit.kind != Kind::Plain {
-            return Err("a record of a kind that this version does not know");
-        }
-        Ok(())
+    pub(super) fn in_place(inlet: &'a mut Inlet, len: usize) -> Self {
+        let body = inlet.reader.body(len);
+        Self { inlet, body, len }
     }
 
-    /// Reads header and payload of a record that is an event, in place or copied.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    pub(super) fn new(
+    /// The event in a plain record of at least [`HEADER_BYTES`], copied first.
+    pub(super) fn copied(
         inlet: &'a mut Inlet,
-        commit: CommitWord,
-        copy: Option<&'a mut AlignedVec<PAYLOAD_ALIGN>>,
+        len: usize,
+        copy: &'a mut AlignedVec<PAYLOAD_ALIGN>,
     ) -> Self {
-        let Inlet { reader, shared, .. } = inlet;
-        let record = reader.take(commit);
-        let Some(copy) = copy else {
-            let body = record.as_ptr();
-            // SAFETY: the record has at least a header, at a multiple of eight.
-            let header = unsafe { Header::read(body) };
-            // SAFETY: the header is part of the body.
-            let payload = unsafe { body.add(HEADER_BYTES) };
-            // SAFETY: the rest of a body whose length was checked against the ring; it does not
-            // change while `record` is held, because the writer is trusted (same user).
-            let payload =
-                unsafe { core::slice::from_raw_parts(payload, commit.len - HEADER_BYTES) };
-            return Self { record, shared, header, payload };
-        };
         // Behind the place of the commit word, so that the payload is aligned as in the ring.
         const BODY: usize = PAYLOAD_ALIGN - HEADER_BYTES;
-        copy.resize(BODY + commit.len, 0);
-        record.copy_to(&mut copy[BODY..]);
-        // SAFETY: at least a header's bytes, at offset 8 of an aligned buffer of our own.
-        let header = unsafe { Header::read(copy[BODY..].as_ptr()) };
-        Self { record, shared, header, payload: &copy[PAYLOAD_ALIGN..] }
+        copy.resize(BODY + len, 0);
+        inlet.reader.copy_body(&mut copy[BODY..]);
+        let body = copy[BODY..].as_ptr();
+        Self { inlet, body, len }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn header(&self) -> Header {
+        // SAFETY: the body has at least a header, as both constructors require; bodies are aligned to eight.
+        unsafe { Header::read(self.body) }
     }
 
     /// The link that it came over.
     #[must_use]
     pub fn link(&self) -> LinkId {
-        self.shared.id
+        self.inlet.shared.id
     }
 
     /// The name of the hub that sent it.
     #[must_use]
     pub fn from(&self) -> &str {
-        &self.shared.peer
+        &self.inlet.shared.peer
     }
 
     /// Its number among the events that the other hub sent over this link, from 0.
     #[inline(always)]
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.header.sequence
+        self.header().sequence
     }
 
     /// The hash of its type; [`RAW_SCHEMA`](crate::event::RAW_SCHEMA) for raw bytes.
     #[inline(always)]
     #[must_use]
     pub fn schema(&self) -> u64 {
-        self.header.schema
+        self.header().schema
     }
 
     /// When it was sent, if the sender says so.
     #[inline(always)]
     #[must_use]
     pub fn timestamp(&self) -> Option<Timestamp> {
-        Timestamp::from_ticks(self.header.timestamp)
+        Timestamp::from_ticks(self.header().timestamp)
     }
 
     /// Whether it is a `T`.
     #[inline(always)]
     #[must_use]
     pub fn is<T: Event>(&self) -> bool {
-        self.header.schema == T::SCHEMA
+        self.schema() == T::SCHEMA
     }
 
     /// The payload as bytes, at an address that is a multiple of 32.
     #[inline(always)]
     #[must_use]
+    #[allow(unsafe_code)]
     pub fn bytes(&self) -> &[u8] {
-        self.payload
+        // SAFETY: the header is part of the body.
+        let payload = unsafe { self.body.add(HEADER_BYTES) };
+        // SAFETY: the rest of a body whose length was checked against the ring. It does not
+        // change before `self` is dropped: either it is our own copy, or its writer is trusted
+        // not to change what it has committed (same user), and waits for our position.
+        unsafe { core::slice::from_raw_parts(payload, self.len - HEADER_BYTES) }
     }
 
     /// The payload as a `T`, after checking its schema and that its bytes are a valid value.
@@ -295,12 +301,19 @@ impl<'a> Received<'a> {
     /// [`EventError`]; the event can still be read otherwise.
     #[inline(always)]
     pub fn get<T: Event>(&self) -> Result<&T::Archived, EventError> {
-        event::check::<T>(self.header.schema, self.payload)
+        event::check::<T>(self.schema(), self.bytes())
     }
 
     /// Bytes that the record takes in the ring.
     #[must_use]
     pub fn record_bytes(&self) -> usize {
-        crate::ring::layout::stride(self.record.commit().len) as usize
+        crate::ring::layout::stride(self.len) as usize
+    }
+}
+
+impl Drop for Received<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.inlet.reader.release(self.len);
     }
 }

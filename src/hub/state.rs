@@ -64,12 +64,8 @@ impl LinkShared {
     pub(crate) fn end(&self, state: LinkState) {
         let open = LinkState::Open as u8;
         // Relaxed: as above.
-        let _ = self.state.compare_exchange(
-            open,
-            state as u8,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ =
+            self.state.compare_exchange(open, state as u8, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

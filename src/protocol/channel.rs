@@ -158,4 +158,3 @@ fn send_one(socket: &OwnedFd, message: &Outgoing) -> Result<(), Errno> {
     sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&message.bytes)], control, flags, None)?;
     Ok(())
 }
-

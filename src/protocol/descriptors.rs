@@ -45,7 +45,7 @@ pub(super) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Received, E
     let len = Errno::result(result)? as usize;
     let descriptors = own_all(&header);
     let truncated = header.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) != 0;
-    Ok(Received { len, truncated: truncated || len >= MESSAGE_MAX + 1, descriptors })
+    Ok(Received { len, truncated: truncated || len > MESSAGE_MAX, descriptors })
 }
 
 /// Takes ownership of every descriptor that a received header holds.

@@ -20,9 +20,9 @@ pub(crate) mod messages;
 mod tests;
 
 pub(crate) use channel::{Channel, ChannelError};
-pub(crate) use messages::{Terms, ToHub, ToSupervisor, check_name, clean_reason};
-pub use messages::{HubInfo, RefusalCode};
 use messages::{ArchivedToHub, ArchivedToSupervisor};
+pub use messages::{HubInfo, RefusalCode};
+pub(crate) use messages::{Terms, ToHub, ToSupervisor, check_name, clean_reason};
 use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
 

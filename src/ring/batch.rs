@@ -1,8 +1,9 @@
 //! Several records with one publication.
 
+use super::error::RingError;
 use super::layout::{CommitWord, Kind};
 use super::memory::Memory;
-use super::writer::{RingError, Writer};
+use super::writer::Writer;
 use core::ops::{Deref, DerefMut};
 
 /// Records that become visible together. Only the first record's commit word is withheld: no

@@ -82,6 +82,16 @@ impl CommitWord {
     }
 }
 
+/// The length of a plain record whose body has `min` to `max` bytes; `None` for any other word.
+/// One comparison: the kind and the least length are subtracted together.
+#[inline(always)]
+#[must_use]
+pub(crate) const fn plain_len(word: u64, min: usize, max: usize) -> Option<usize> {
+    let least = (Kind::Plain as u32) << LEN_BITS | min as u32;
+    let more = (word as u32).wrapping_sub(least);
+    if more <= (max - min) as u32 { Some(more as usize + min) } else { None }
+}
+
 /// Bytes from the start of a record with a body of `len` bytes to the start of the next.
 #[inline(always)]
 #[must_use]

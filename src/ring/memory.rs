@@ -43,6 +43,14 @@ pub unsafe trait Memory {
     /// Wakes the writer, which sleeps on [`HeaderWord::RoomWanted`]. Nothing where nobody sleeps.
     fn wake_writer(&self) {}
 
+    /// Fetches the line at `position` into the cache, to be read soon. A hint.
+    #[inline(always)]
+    fn prefetch_read(&self, _position: u64) {}
+
+    /// Fetches the line at `position` into the cache, to be written soon. A hint.
+    #[inline(always)]
+    fn prefetch_write(&self, _position: u64) {}
+
     /// Copies body bytes out while the writer may be overwriting them. Eight bytes at a time with
     /// relaxed atomic loads; `to.len()` may be anything up to half of the capacity.
     fn copy_out(&self, position: u64, to: &mut [u8]);

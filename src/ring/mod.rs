@@ -41,10 +41,12 @@
 #![allow(unsafe_code)]
 
 mod batch;
+mod error;
 mod gate;
 #[cfg(any(test, ephapse_model))]
 pub(crate) mod heap;
 pub mod layout;
+mod loan;
 mod lossy;
 mod memory;
 #[cfg(all(test, ephapse_model))]
@@ -55,9 +57,11 @@ mod tests;
 mod writer;
 
 pub use batch::{Batch, BatchLoan};
+pub use error::RingError;
 pub use gate::{JOINING, Position, RoomWait};
 pub use layout::{CommitWord, Kind};
+pub use loan::Loan;
 pub use lossy::{LossyError, LossyReader};
 pub use memory::Memory;
 pub use reader::{Fencing, Reader, Record, RecordError};
-pub use writer::{Loan, RingError, Writer};
+pub use writer::Writer;

@@ -1,7 +1,7 @@
 //! A reader for which the writer waits.
 
 use super::gate::Position;
-use super::layout::{CommitWord, HeaderWord, Kind, max_body, stride};
+use super::layout::{CommitWord, HeaderWord, Kind, max_body, plain_len, stride};
 use super::memory::Memory;
 use crate::sync::{Ordering, full_fence, light_fence};
 use thiserror::Error;
@@ -50,11 +50,15 @@ impl Fencing {
 #[derive(Debug)]
 pub struct Reader<M: Memory> {
     memory: M,
+    max_body: usize,
     position: u64,
     /// What the writer has been told. Telling it each time would take the line away from a writer
     /// that is waiting for room, record by record.
     published: u64,
-    publish_every: u64,
+    publish_at: u64,
+    /// The last distance from one record to the next.
+    stride: u64,
+    committed: u64,
     cursor: Position,
     fencing: Fencing,
     /// The last wish for room that we have answered.
@@ -64,12 +68,26 @@ pub struct Reader<M: Memory> {
 /// A reader tells the writer of its progress once in this part of the ring.
 const PUBLISH_PARTS: u64 = 8;
 
+/// How far ahead of its position a reader fetches lines that it knows to be committed.
+const FETCH_AHEAD: u64 = 20 * 64;
+
 impl<M: Memory> Reader<M> {
     /// Reads from `start` on, which the writer said when it added `cursor`.
     pub fn attach(memory: M, cursor: Position, start: u64, fencing: Fencing) -> Self {
         cursor.publish(start);
-        let publish_every = memory.capacity() as u64 / PUBLISH_PARTS;
-        Self { memory, position: start, published: start, publish_every, cursor, fencing, woken: 0 }
+        let publish_at = start + memory.capacity() as u64 / PUBLISH_PARTS;
+        Self {
+            max_body: max_body(memory.capacity()),
+            memory,
+            position: start,
+            published: start,
+            publish_at,
+            stride: 64,
+            committed: 0,
+            cursor,
+            fencing,
+            woken: 0,
+        }
     }
 
     /// Up to where we have read.
@@ -99,10 +117,19 @@ impl<M: Memory> Reader<M> {
         self.check(word).map(Some)
     }
 
+    /// The length of the next record's body, if it is a plain record of at least `min` bytes: the
+    /// hot path of [`peek`](Self::peek), which says what else it is.
+    #[inline(always)]
+    pub(crate) fn peek_plain(&self, min: usize) -> Option<usize> {
+        // SYNC(commit): as in `peek`.
+        let word = self.memory.word(self.position).load(Ordering::Acquire);
+        plain_len(word, min, self.max_body)
+    }
+
     /// Whatever the word is, what comes out of here fits the ring.
     #[inline(always)]
     fn check(&self, word: u64) -> Result<CommitWord, RecordError> {
-        let max = max_body(self.memory.capacity());
+        let max = self.max_body;
         match CommitWord::unpack(word) {
             Some(CommitWord { kind: Kind::Closed, .. }) => Err(RecordError::Closed),
             Some(commit) if commit.len <= max => Ok(commit),
@@ -117,22 +144,52 @@ impl<M: Memory> Reader<M> {
     /// [`RecordError`]; the same again when asked again.
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Record<'_, M>>, RecordError> {
-        Ok(self.peek()?.map(|commit| self.take(commit)))
+        Ok(self.peek()?.map(|commit| Record { reader: self, commit }))
     }
 
-    /// The record that [`peek`](Self::peek) saw.
+    /// Where the body of the record that [`peek`](Self::peek) saw is.
     #[inline(always)]
-    pub(crate) fn take(&mut self, commit: CommitWord) -> Record<'_, M> {
-        Record { reader: self, commit }
+    pub(crate) fn body(&self, len: usize) -> *const u8 {
+        self.memory.record(self.position, len)
+    }
+
+    /// Copies the body of the record that [`peek`](Self::peek) saw.
+    pub(crate) fn copy_body(&self, to: &mut [u8]) {
+        self.memory.copy_out(self.position, to);
     }
 
     /// Moves past a record and gives its place back to the writer.
     #[inline(always)]
-    fn release(&mut self, len: usize) {
-        self.position += stride(len);
-        if self.position - self.published >= self.publish_every {
+    pub(crate) fn release(&mut self, len: usize) {
+        self.position += self.predicted(stride(len));
+        if self.position >= self.publish_at {
             self.publish();
         }
+        let ahead = self.position + FETCH_AHEAD;
+        if ahead < self.committed {
+            self.memory.prefetch_read(ahead);
+        }
+    }
+
+    /// The distance to the next record. It is read from memory that another core has just written,
+    /// and where the next record is depends on it: to take it as it is would make every record
+    /// wait for the line of the one before. It is mostly the same as last time, so the processor
+    /// is given a branch to predict in its place, and fetches several lines at once (about three
+    /// times the throughput between cores that are far apart).
+    #[inline(always)]
+    fn predicted(&mut self, stride: u64) -> u64 {
+        let predicted = opaque(self.stride);
+        if stride != predicted {
+            return self.mispredicted(stride);
+        }
+        predicted
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mispredicted(&mut self, stride: u64) -> u64 {
+        self.stride = stride;
+        stride
     }
 
     /// Tells the writer how far we have read. Done by itself for every eighth of the ring; call
@@ -142,7 +199,11 @@ impl<M: Memory> Reader<M> {
             return;
         }
         self.published = self.position;
+        self.publish_at = self.position + self.memory.capacity() as u64 / PUBLISH_PARTS;
         self.cursor.publish(self.position);
+        // Relaxed: a hint. What lies before the boundary has been committed, so fetching it early
+        // takes no line away from a writer that is still writing it.
+        self.committed = self.memory.header_word(HeaderWord::Boundary).load(Ordering::Relaxed);
         self.fencing.fence();
         // Relaxed: `fencing` orders this look after the publication.
         let wanted = self.memory.header_word(HeaderWord::RoomWanted).load(Ordering::Relaxed);
@@ -158,6 +219,18 @@ impl<M: Memory> Reader<M> {
             self.memory.wake_writer();
         }
     }
+}
+
+/// A value of which the compiler knows nothing, so that it cannot put another, equal one in its
+/// place.
+#[inline(always)]
+fn opaque(mut value: u64) -> u64 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+    }
+    value
 }
 
 /// A record that has been committed and not released. Dropping it releases its place.
@@ -180,7 +253,7 @@ impl<M: Memory> Record<'_, M> {
     #[inline(always)]
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
-        self.reader.memory.record(self.reader.position, self.commit.len)
+        self.reader.body(self.commit.len)
     }
 
     /// The body, in the ring.
@@ -203,7 +276,7 @@ impl<M: Memory> Record<'_, M> {
     /// writer.
     pub fn copy_to(&self, to: &mut [u8]) {
         let len = to.len().min(self.commit.len);
-        self.reader.memory.copy_out(self.reader.position, &mut to[..len]);
+        self.reader.copy_body(&mut to[..len]);
     }
 }
 

@@ -95,7 +95,11 @@ impl<W: Memory, R: Memory> Pair<W, R> {
             next += 1;
         }
         if self.expected.is_empty() {
-            assert_eq!(self.reader.peek(), Ok(None), "a batch is not visible before it is published");
+            assert_eq!(
+                self.reader.peek(),
+                Ok(None),
+                "a batch is not visible before it is published"
+            );
         }
         if publish {
             batch.publish();

@@ -1,49 +1,13 @@
 //! The one writer of a ring.
 
 use super::batch::Batch;
+use super::error::RingError;
 use super::gate::{Gate, Position, RoomWait};
 use super::layout::{CommitWord, HeaderWord, Kind, capacity_is_valid, max_body, stride};
+use super::loan::Loan;
 use super::memory::Memory;
 use crate::limits::{GATING_READERS_MAX, LINE};
 use crate::sync::{Ordering, fence, heavy_fence};
-use core::ops::{Deref, DerefMut};
-use thiserror::Error;
-
-/// Why a record could not be written. Nothing was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum RingError {
-    /// A gating reader has not read far enough. Try again when it has.
-    #[error("the ring is full: its slowest reader has not made room yet")]
-    Full,
-    /// The record can never fit.
-    #[error(
-        "{len} bytes do not fit into a record: this ring of {capacity} bytes takes at most {max}; \
-         open the link with a larger capacity"
-    )]
-    TooLarge {
-        /// Bytes asked for.
-        len: usize,
-        /// Bytes that the longest record of this ring takes.
-        max: usize,
-        /// Bytes of the ring.
-        capacity: usize,
-    },
-    /// A reader's position cannot be true. It is no longer waited for.
-    #[error("reader {id} says that it is at {claimed}, which is not between {low} and {high}")]
-    ReaderLied {
-        /// The id under which the reader was added.
-        id: u64,
-        /// What it says.
-        claimed: u64,
-        /// The last position that was believable.
-        low: u64,
-        /// The writer's own position.
-        high: u64,
-    },
-    /// The ring has been closed by its writer.
-    #[error("the ring is closed")]
-    Closed,
-}
 
 /// Writes records into a ring. There is one for each ring, by construction of the segment that
 /// it lies in; the type is not `Clone` and all methods take `&mut self`.
@@ -61,6 +25,7 @@ pub struct Writer<M: Memory> {
     gate: u64,
     /// A position beyond `position` whose word has already been zeroed.
     zeroed: u64,
+    max_body: usize,
     gates: Vec<Gate>,
     closed: bool,
     #[cfg(ephapse_model)]
@@ -95,6 +60,7 @@ impl<M: Memory> Writer<M> {
             limit: start,
             gate: u64::MAX,
             zeroed: 0,
+            max_body: max_body(capacity),
             gates: Vec::new(),
             closed: false,
             #[cfg(ephapse_model)]
@@ -118,7 +84,7 @@ impl<M: Memory> Writer<M> {
     #[must_use]
     #[inline(always)]
     pub fn max_body(&self) -> usize {
-        max_body(self.memory.capacity())
+        self.max_body
     }
 
     /// The memory that the ring lies in.
@@ -162,9 +128,26 @@ impl<M: Memory> Writer<M> {
     #[inline]
     pub fn loan(&mut self, max_len: usize) -> Result<Loan<'_, M>, RingError> {
         self.reserve(max_len)?;
-        let position = self.position;
-        let body = self.memory.record_mut(position, max_len);
-        Ok(Loan { writer: self, body, max_len })
+        Ok(self.loan_reserved(max_len))
+    }
+
+    /// The loan for which [`has_room`](Self::has_room) or [`reserve`](Self::reserve) said that
+    /// there is room.
+    #[inline(always)]
+    pub(crate) fn loan_reserved(&mut self, max_len: usize) -> Loan<'_, M> {
+        debug_assert!(self.has_room(max_len));
+        if stride(max_len) > LINE as u64 {
+            // The body may be written over the word that was zeroed early.
+            self.zeroed = 0;
+        }
+        let body = self.memory.record_mut(self.position, max_len);
+        Loan::new(self, body, max_len)
+    }
+
+    /// Whether a record of `len` bytes and the word after it are known to fit.
+    #[inline(always)]
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        len <= self.max_body && self.position + stride(len) + LINE as u64 <= self.limit
     }
 
     /// Several records that become visible at once, with one commit and one look at the readers.
@@ -175,14 +158,7 @@ impl<M: Memory> Writer<M> {
     /// Makes sure that a record of `len` bytes and the word after it may be written.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize) -> Result<(), RingError> {
-        if len > self.max_body() || self.position + stride(len) + LINE as u64 > self.limit {
-            self.reserve_slowly(len)?;
-        }
-        if stride(len) > LINE as u64 {
-            // The body may be written over the word that was zeroed early.
-            self.zeroed = 0;
-        }
-        Ok(())
+        if self.has_room(len) { Ok(()) } else { self.reserve_slowly(len) }
     }
 
     #[cold]
@@ -246,7 +222,7 @@ impl<M: Memory> Writer<M> {
 
     /// Makes the record at our position visible and moves on.
     #[inline(always)]
-    fn publish(&mut self, word: CommitWord) {
+    pub(super) fn publish(&mut self, word: CommitWord) {
         let next = self.position + stride(word.len);
         self.memory.filled(self.position, word.len);
         if self.zeroed != next && !self.is_broken() {
@@ -366,45 +342,5 @@ impl<M: Memory> Writer<M> {
     #[allow(clippy::unused_self)]
     fn is_broken(&self) -> bool {
         false
-    }
-}
-
-/// A body in the ring that is being written. Dropping it aborts.
-#[derive(Debug)]
-pub struct Loan<'a, M: Memory> {
-    writer: &'a mut Writer<M>,
-    body: *mut u8,
-    max_len: usize,
-}
-
-impl<M: Memory> Loan<'_, M> {
-    /// Publishes the first `len` bytes as one record.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is more than was loaned.
-    #[inline]
-    pub fn commit(self, len: usize, kind: Kind, tag: u32) {
-        assert!(len <= self.max_len, "committed {len} bytes of a loan of {}", self.max_len);
-        self.writer.publish(CommitWord { len, kind, tag });
-    }
-}
-
-impl<M: Memory> Deref for Loan<'_, M> {
-    type Target = [u8];
-    #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: `max_len` bytes at `body` are in the ring (Memory, 3), reserved for this loan,
-        // and the writer is borrowed for as long as the loan lives.
-        unsafe { core::slice::from_raw_parts(self.body, self.max_len) }
-    }
-}
-
-impl<M: Memory> DerefMut for Loan<'_, M> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`; gating readers have left the place, lossy ones read it with
-        // atomics and throw away what they read (`claim`), and nobody else writes (Memory, 4).
-        unsafe { core::slice::from_raw_parts_mut(self.body, self.max_len) }
     }
 }

@@ -63,16 +63,21 @@ impl Mapping {
         let slack = if len >= 2 * HUGE_PAGE { HUGE_PAGE } else { 0 };
         let size = NonZeroUsize::new(len + slack).ok_or(SegmentError::NotMemfd)?;
         // SAFETY: a fresh reservation, placed by the kernel, that overlaps nothing.
-        let reserved = unsafe {
-            mmap_anonymous(None, size, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)
-        }
-        .map_err(SegmentError::kernel("mmap (address space)", bytes))?;
+        let reserved =
+            unsafe { mmap_anonymous(None, size, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }
+                .map_err(SegmentError::kernel("mmap (address space)", bytes))?;
         let start = match slack {
             0 => reserved.cast::<u8>(),
             _ => align_up(reserved.cast::<u8>(), HUGE_PAGE),
         };
         // From here on the reservation is unmapped when `mapping` is dropped.
-        let mapping = Self { base: start, len, reserved: (reserved, size.get()), process: Process::current(), access };
+        let mapping = Self {
+            base: start,
+            len,
+            reserved: (reserved, size.get()),
+            process: Process::current(),
+            access,
+        };
         mapping.place(file, start, bytes, 0)?;
         if repeat_from < bytes {
             // SAFETY: `start + bytes` lies inside of the reservation of at least `len` bytes.

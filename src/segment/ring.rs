@@ -183,7 +183,9 @@ unsafe impl Memory for RingMemory {
 
     #[inline(always)]
     fn word(&self, position: u64) -> &AtomicU64 {
-        let word = self.at(position & !(LINE as u64 - 1));
+        let offset = position as usize & (self.mask & !(LINE - 1));
+        // SAFETY: below `capacity` (2), so inside of the mapping (1).
+        let word = unsafe { self.data.add(offset) };
         // SAFETY: inside of the mapping, 64-byte aligned, atomic access only.
         unsafe { &*word.cast::<AtomicU64>() }
     }
@@ -200,6 +202,30 @@ unsafe impl Memory for RingMemory {
         debug_assert!(len <= max_body(self.capacity()));
         // SAFETY: eight bytes further is still inside of the mapping.
         unsafe { self.at(position).add(COMMIT_BYTES) }
+    }
+
+    #[inline(always)]
+    fn prefetch_read(&self, position: u64) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint on an address inside of the mapping.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(self.at(position).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = position;
+    }
+
+    #[inline(always)]
+    fn prefetch_write(&self, position: u64) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint on an address inside of the mapping.
+        unsafe {
+            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_ET0>(self.at(position).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = position;
     }
 
     fn wake_writer(&self) {

@@ -1,9 +1,7 @@
 //! Who is there: connections, names, links, and who waits for what.
 
 use super::door::Visitor;
-use crate::limits::{
-    CONNECTIONS_PER_UID_MAX, HELLO_DEADLINE_MS, PENDING_CONNECTIONS_PER_UID_MAX,
-};
+use crate::limits::{CONNECTIONS_PER_UID_MAX, HELLO_DEADLINE_MS, PENDING_CONNECTIONS_PER_UID_MAX};
 use crate::protocol::{Channel, HubInfo, RefusalCode, ToHub};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;

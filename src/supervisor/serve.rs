@@ -211,9 +211,10 @@ impl Registry {
     }
 
     fn decline(&mut self, from: u64, id: u64, code: RefusalCode, reason: String) {
-        let offered = self.links.get(&id).is_some_and(|link| {
-            link.acceptor == from && link.stage == Stage::Offered
-        });
+        let offered = self
+            .links
+            .get(&id)
+            .is_some_and(|link| link.acceptor == from && link.stage == Stage::Offered);
         if !offered {
             return;
         }

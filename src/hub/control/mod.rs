@@ -3,6 +3,7 @@
 //! Hubs and links give it commands through a queue with a lock (nothing on the data path does);
 //! it answers through one-shot channels, and leaves what it was not asked for in each hub's mail.
 
+mod half;
 mod join;
 mod serve;
 mod session;
@@ -19,9 +20,10 @@ use crate::error::Error;
 use crate::limits::{LINK_DEADLINE_MS, LINKS_PER_HUB_MAX};
 use crate::protocol::{Channel, HubInfo};
 use crate::segment::{Process, RingMemory, RingOptions};
+use half::Outgoing;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
-use session::{Outgoing, Session};
+use session::Session;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -119,8 +121,7 @@ impl Control {
         timestamps: bool,
     ) -> Result<rtrb::Consumer<Mail>, Error> {
         let (mail, inbox) = rtrb::RingBuffer::new(MAIL_MAX);
-        let session =
-            Session::new(hub, channel, mail, accept_if, timestamps, self.clone());
+        let session = Session::new(hub, channel, mail, accept_if, timestamps, self.clone());
         self.give(Command::Enter(Box::new(session)));
         Ok(inbox)
     }

@@ -146,12 +146,12 @@ impl ControlThread {
         let Some(session) = self.sessions.get_mut(&hub) else { return };
         let Some(watched) = session.links.get(&link) else { return };
         let subject = Subject::Peer(hub, link);
-        let result = self
-            .watch
-            .add(watched.pipe.as_fd(), EpollFlags::empty(), subject)
-            .and_then(|()| match &watched.process {
-                Some(process) => self.watch.add(process.as_fd(), EpollFlags::EPOLLIN, subject),
-                None => Ok(()),
+        let result =
+            self.watch.add(watched.pipe.as_fd(), EpollFlags::empty(), subject).and_then(|()| {
+                match &watched.process {
+                    Some(process) => self.watch.add(process.as_fd(), EpollFlags::EPOLLIN, subject),
+                    None => Ok(()),
+                }
             });
         if let Err(errno) = result {
             session.close(link, format!("its process cannot be watched: {errno}"));

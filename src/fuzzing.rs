@@ -1,0 +1,136 @@
+//! What the fuzz target `protocol` needs of the control protocol, which is not public.
+//!
+//! Compiled only with `--cfg ephapse_fuzz`, which `cargo xtask fuzz` sets.
+
+use crate::limits::MESSAGE_MAX;
+use crate::protocol::{
+    HubInfo, Message, ProtocolError, RefusalCode, Terms, ToHub, ToSupervisor, decode, encode,
+};
+use core::fmt::Debug;
+
+/// Decodes bytes from anywhere as a message to the supervisor and as one to a hub.
+///
+/// # Panics
+///
+/// If a message that was understood is another one after a second passage.
+pub fn decode_both(bytes: &[u8]) -> [Result<(), ProtocolError>; 2] {
+    [decode_one::<ToSupervisor>(bytes), decode_one::<ToHub>(bytes)]
+}
+
+/// Makes a message in each direction out of any bytes, encodes and decodes it.
+///
+/// # Panics
+///
+/// If what comes out is not what went in.
+pub fn round_trip(bytes: &[u8]) {
+    pass(&to_supervisor(&mut Source(bytes)));
+    pass(&to_hub(&mut Source(bytes)));
+}
+
+fn decode_one<M: Message + Debug + PartialEq>(bytes: &[u8]) -> Result<(), ProtocolError> {
+    let message: M = decode(bytes)?;
+    pass(&message);
+    Ok(())
+}
+
+fn pass<M: Message + Debug + PartialEq>(message: &M) {
+    let Some(bytes) = encode(message) else {
+        return; // longer than messages may be
+    };
+    assert!(bytes.len() <= MESSAGE_MAX);
+    assert_eq!(decode::<M>(&bytes).as_ref(), Ok(message));
+    // What lacks its end is never taken for the whole.
+    assert!(decode::<M>(&bytes[..bytes.len() - 1]).is_err());
+}
+
+/// Bytes from which values are taken; zeros when they are used up.
+struct Source<'a>(&'a [u8]);
+
+impl Source<'_> {
+    fn number(&mut self) -> u64 {
+        let (bytes, rest) = self.0.split_at(self.0.len().min(8));
+        self.0 = rest;
+        bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    fn byte(&mut self) -> u8 {
+        let Some((byte, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *byte
+    }
+
+    /// Up to 39 bytes as a text.
+    fn text(&mut self) -> String {
+        let len = usize::from(self.byte() % 40).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(len);
+        self.0 = rest;
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    fn terms(&mut self) -> Terms {
+        let (position_slot, bell_slot) = (self.number() as u32, self.number() as u32);
+        Terms { capacity: self.number(), position_slot, bell_slot }
+    }
+
+    fn hub(&mut self) -> HubInfo {
+        let (id, pid, uid) = (self.number(), self.number() as u32, self.number() as u32);
+        HubInfo { name: self.text(), id, pid, uid, links: u32::from(self.byte()) }
+    }
+
+    fn code(&mut self) -> RefusalCode {
+        use RefusalCode::*;
+        let all = [
+            InvalidName,
+            NameTaken,
+            UnknownHub,
+            SameHub,
+            AlreadyLinked,
+            Declined,
+            HubGone,
+            LimitReached,
+            Failed,
+        ];
+        all[usize::from(self.byte()) % all.len()]
+    }
+}
+
+fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
+    let request = from.number() as u32;
+    let link = from.number();
+    match from.byte() % 10 {
+        0 => ToSupervisor::Hello { name: from.text() },
+        1 => ToSupervisor::List { request, after: link },
+        2 => ToSupervisor::WaitFor { request, name: from.text() },
+        3 => ToSupervisor::Cancel { request },
+        4 => {
+            let (to, terms) = (from.text(), from.terms());
+            ToSupervisor::Link { request, to, terms, wanted: link }
+        }
+        5 => ToSupervisor::Accept { link, terms: from.terms() },
+        6 => ToSupervisor::Decline { link, code: from.code(), reason: from.text() },
+        7 => ToSupervisor::Attached { link },
+        8 => ToSupervisor::Close { link, reason: from.text() },
+        _ => ToSupervisor::Leave,
+    }
+}
+
+fn to_hub(from: &mut Source<'_>) -> ToHub {
+    let request = from.number() as u32;
+    let link = from.number();
+    match from.byte() % 8 {
+        0 => ToHub::Welcome { id: link },
+        1 => ToHub::Refused { request, code: from.code(), reason: from.text() },
+        2 => {
+            let hubs = (0..from.byte()).map(|_| from.hub()).collect();
+            ToHub::Hubs { request, hubs, more: link.is_multiple_of(2) }
+        }
+        3 => ToHub::Present { request, hub: from.hub() },
+        4 => {
+            let (hub, terms) = (from.hub(), from.terms());
+            ToHub::Offer { link, from: hub, terms, wanted: u64::from(request) }
+        }
+        5 => ToHub::Established { request, link, with: from.hub(), terms: from.terms() },
+        6 => ToHub::Opened { link },
+        _ => ToHub::Closed { link, gone: request.is_multiple_of(2), reason: from.text() },
+    }
+}

@@ -1,0 +1,98 @@
+//! When there is no event: news from the control thread, and rings that have come to their end.
+
+use super::Hub;
+use super::control::Mail;
+use super::receive::{Found, Leaving, Payloads, RecvError};
+use super::state::LinkState;
+use crate::ring::RecordError;
+use std::sync::Arc;
+
+/// Why a ring is no longer read.
+pub(super) enum End {
+    Closed,
+    PeerGone,
+    Corrupt(String),
+}
+
+impl Hub {
+    /// Nothing to read: the moment to tell the writers how far we are, and to look for mail.
+    #[inline]
+    pub(super) fn nothing(&mut self) -> Result<Option<Found>, RecvError> {
+        self.inlets.publish();
+        if self.shared.has_mail() {
+            self.take_mail();
+        }
+        if self.leaving == 0 { Ok(None) } else { self.part() }
+    }
+
+    /// Reads to their end the rings of those who are gone, then says that they are.
+    #[cold]
+    fn part(&mut self) -> Result<Option<Found>, RecvError> {
+        if let Some((index, leaving)) = self.inlets.finished() {
+            let end = if leaving == Leaving::PeerGone { End::PeerGone } else { End::Closed };
+            return Err(self.remove(index, end));
+        }
+        match self.inlets.find() {
+            Ok(found) => Ok(found),
+            Err((index, error)) => Err(self.ended(index, error)),
+        }
+    }
+
+    /// A ring has come to its end.
+    #[cold]
+    pub(super) fn ended(&mut self, index: usize, error: RecordError) -> RecvError {
+        match error {
+            RecordError::Closed => self.remove(index, End::Closed),
+            RecordError::Corrupt { .. } => self.remove(index, End::Corrupt(error.to_string())),
+        }
+    }
+
+    /// Stops reading a ring.
+    #[cold]
+    pub(super) fn remove(&mut self, index: usize, end: End) -> RecvError {
+        let inlet = self.inlets.remove(index);
+        self.leaving -= usize::from(inlet.leaving.is_some());
+        let (link, peer) = (inlet.shared.id, Arc::clone(&inlet.shared.peer));
+        match end {
+            End::Closed => {
+                self.control.stop_reading(self.shared.key, link);
+                RecvError::LinkClosed { link, peer }
+            }
+            End::PeerGone => {
+                self.control.stop_reading(self.shared.key, link);
+                RecvError::PeerGone { link, peer }
+            }
+            End::Corrupt(why) => {
+                inlet.shared.end(LinkState::Closed);
+                self.control.close_link(self.shared.key, link, &why);
+                RecvError::Corrupt { link, peer, why }
+            }
+        }
+    }
+
+    /// Takes what the control thread has left.
+    #[cold]
+    pub(super) fn take_mail(&mut self) {
+        if !self.shared.take_mail() {
+            return;
+        }
+        while let Ok(mail) = self.mail.pop() {
+            match mail {
+                Mail::Inlet(mut inlet) => {
+                    let trusted = inlet.shared.same_user;
+                    inlet.in_place = trusted && self.payloads == Payloads::ByTrust;
+                    self.inlets.add(*inlet);
+                }
+                Mail::Accepted(link) => self.accepted.push_back(*link),
+                Mail::Leaving(link, why) => {
+                    if let Some(inlet) = self.inlets.by_link(link)
+                        && inlet.leaving.is_none()
+                    {
+                        inlet.leaving = Some(why);
+                        self.leaving += 1;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Raw bytes: written in the ring, or copied into it.
+
+use super::link::Link;
+use super::send_error::SendError;
+use crate::event::{HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
+use crate::ring::layout::Kind;
+use crate::ring::{self, RingError};
+use crate::segment::RingMemory;
+use crate::wait::Ringer;
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+impl Link {
+    /// Sends raw bytes as an event of schema [`RAW_SCHEMA`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let mut loan = self.try_loan(bytes.len())?;
+        loan.copy_from_slice(bytes);
+        loan.send();
+        Ok(())
+    }
+
+    /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    pub fn send_bytes_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), SendError> {
+        let mut loan = self.loan_timeout(bytes.len(), timeout)?;
+        loan.copy_from_slice(bytes);
+        loan.send();
+        Ok(())
+    }
+
+    /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room while the other side lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let mut loan = self.loan(bytes.len())?;
+        loan.copy_from_slice(bytes);
+        loan.send();
+        Ok(())
+    }
+
+    /// A place for `len` bytes in the ring, to be written and then sent: nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        self.check()?;
+        let body = HEADER_BYTES + len;
+        if let Err(error) = self.writer.reserve(body) {
+            return Err(self.failure(error, body).error);
+        }
+        Ok(self.take_loan(body))
+    }
+
+    /// As [`try_loan`](Self::try_loan), waiting for room until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    pub fn loan_timeout(&mut self, len: usize, timeout: Duration) -> Result<Loan<'_>, SendError> {
+        self.loan_by(len, Some(Instant::now() + timeout))
+    }
+
+    /// As [`try_loan`](Self::try_loan), waiting for room while the other side lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        self.loan_by(len, None)
+    }
+
+    fn loan_by(&mut self, len: usize, by: Option<Instant>) -> Result<Loan<'_>, SendError> {
+        let body = HEADER_BYTES + len;
+        loop {
+            self.check()?;
+            match self.writer.reserve(body) {
+                Ok(()) => return Ok(self.take_loan(body)),
+                Err(RingError::Full) => self.wait_for_room(body, by)?,
+                Err(error) => return Err(self.failure(error, body).error),
+            }
+        }
+    }
+
+    /// The loan for which there is room.
+    fn take_loan(&mut self, body: usize) -> Loan<'_> {
+        let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
+        let header = Header { sequence: self.next, schema: RAW_SCHEMA, timestamp };
+        let loan = self.writer.loan_reserved(body);
+        Loan { loan, header, next: &mut self.next, ringer: &mut self.ringer }
+    }
+}
+
+/// Bytes in the ring that are being written. Dropping it sends nothing.
+#[derive(Debug)]
+pub struct Loan<'a> {
+    loan: ring::Loan<'a, RingMemory>,
+    header: Header,
+    next: &'a mut u64,
+    ringer: &'a mut Ringer,
+}
+
+impl Loan<'_> {
+    /// Sends all of it.
+    #[inline]
+    pub fn send(self) {
+        let len = self.len();
+        self.send_len(len);
+    }
+
+    /// Sends the first `len` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is more than was loaned.
+    #[inline]
+    pub fn send_len(mut self, len: usize) {
+        assert!(len <= self.len(), "sent {len} bytes of a loan of {}", self.len());
+        self.header.write(&mut self.loan);
+        self.loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
+        *self.next += 1;
+        self.ringer.notify();
+    }
+
+    /// Makes the event one of another schema than raw bytes: the bytes are then to be a valid
+    /// archive of it.
+    #[must_use]
+    pub fn with_schema(mut self, schema: u64) -> Self {
+        self.header.schema = schema;
+        self
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.loan[HEADER_BYTES..]
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.loan[HEADER_BYTES..]
+    }
+}
