@@ -29,7 +29,7 @@ use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::protocol::HubInfo;
 use crate::ring::Kind;
 use crate::segment::Process;
-use crate::wait::{Bell, Step, Wait, Waiter};
+use crate::wait::{Bell, Step, Wait, Waiter, Woken};
 use control::{Control, Mail};
 use ending::End;
 use receive::{Found, Inlets};
@@ -186,9 +186,8 @@ impl Hub {
                 self.bell.disarm();
                 return Ok(None);
             }
-            if !self.shared.has_mail() {
-                self.bell.sleep(by);
-            }
+            // Nothing about mail needs a fence: the control thread rings in any case.
+            while !self.shared.has_mail() && self.bell.sleep(by) == Woken::LookAgain {}
             self.bell.disarm();
         }
     }
@@ -209,9 +208,13 @@ impl Hub {
     #[inline(never)]
     fn try_recv_slowly(&mut self) -> Result<Option<Received<'_>>, RecvError> {
         if self.bell.is_armed() {
+            self.bell.drain();
+        }
+        let found = self.find();
+        if !matches!(found, Ok(None)) {
             self.bell.disarm();
         }
-        match self.find()? {
+        match found? {
             Some(found) => self.receive(found).map(Some),
             None => Ok(None),
         }
@@ -254,6 +257,7 @@ impl Hub {
     }
 
     fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Received<'_>>, RecvError> {
+        self.bell.disarm();
         let mut waiter = Waiter::new(self.wait, by);
         loop {
             if let Some(len) = self.next_at_once() {
@@ -282,25 +286,34 @@ impl Hub {
     #[cold]
     fn sleep(&mut self, waiter: &Waiter) -> Result<Option<Found>, RecvError> {
         self.bell.arm();
-        let found = self.find();
-        if matches!(found, Ok(None)) && !self.shared.is_closed() {
-            self.bell.sleep(waiter.deadline());
-        }
+        let found = loop {
+            let found = self.find();
+            if !matches!(found, Ok(None)) || self.shared.is_closed() {
+                break found;
+            }
+            if self.bell.sleep(waiter.deadline()) == Woken::Up {
+                break Ok(None);
+            }
+        };
         self.bell.disarm();
         found
     }
 
     /// Before waiting for the hub's descriptor with poll, epoll or an async runtime: `true` means
-    /// that there is nothing to receive, and that the descriptor becomes readable when there is;
-    /// `false` that there may be something now. The next [`try_recv`](Self::try_recv) ends this
-    /// state and takes what made the descriptor readable. Costs about 2 µs.
+    /// that there is nothing to receive, and that the descriptor becomes readable when there is
+    /// (and once more some milliseconds later, for nothing); `false` that there may be something
+    /// now. Call [`try_recv`](Self::try_recv) when the descriptor is readable, until it gives
+    /// `None`, and then this again. Costs about 2 µs when events have arrived in between.
     pub fn arm(&mut self) -> bool {
         self.bell.arm();
         let nothing = !self.shared.has_mail()
             && !self.shared.is_closed()
             && self.leaving == 0
             && matches!(self.inlets.find(), Ok(None));
-        if !nothing {
+        if nothing {
+            self.inlets.publish();
+            self.bell.ask_for_certainty();
+        } else {
             self.bell.disarm();
         }
         nothing

@@ -21,7 +21,7 @@ fn segment_bytes() -> usize {
 
 /// What the words of this process need of those who look at them.
 pub(super) fn own_features() -> u64 {
-    if sync::heavy_fence_works() { 0 } else { Feature::FenceFully as u64 }
+    if sync::heavy_fences_work() { 0 } else { Feature::FenceFully as u64 }
 }
 
 /// How this process must order its stores before its looks at the words of a process with these

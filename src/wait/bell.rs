@@ -1,5 +1,6 @@
 //! The doorbell: its owner's side and its peers' side.
 
+use super::confirm::{self, Sleeper};
 use crate::ring::{Fencing, Position};
 use crate::sync::{Ordering, heavy_fence};
 use nix::errno::Errno;
@@ -9,7 +10,20 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{pipe2, read, write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Why a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// Somebody rang, or the deadline has passed: look, and call [`Bell::disarm`].
+    Up,
+    /// Look once more; if there is still nothing, sleep on.
+    LookAgain,
+}
+
+/// How long to sleep before the slow fence is asked for: most sleeps are shorter.
+const NAP: Duration = Duration::from_millis(2);
 
 /// The reader's side of a doorbell.
 #[derive(Debug)]
@@ -17,8 +31,21 @@ pub struct Bell {
     word: Position,
     /// Even: awake. Odd: asleep, and each value is one period of sleep.
     period: u64,
+    /// How certain it is that every writer sees this period.
+    certainty: Certainty,
     read_end: OwnedFd,
-    write_end: OwnedFd,
+    sleeper: Arc<Sleeper>,
+}
+
+/// How certain it is that whoever commits now sees that we sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    /// The heavy fence was executed.
+    NearlyCertain,
+    /// The global fence has been asked for.
+    Asked,
+    /// The global fence has been executed.
+    Certain,
 }
 
 impl Bell {
@@ -33,23 +60,27 @@ impl Bell {
         fchmod(&write_end, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH)?;
         // Relaxed: peers are told of the word later.
         word.word().store(0, Ordering::Relaxed);
-        Ok(Self { word, period: 0, read_end, write_end })
+        let sleeper = Arc::new(Sleeper::new(word.clone(), write_end));
+        Ok(Self { word, period: 0, certainty: Certainty::Certain, read_end, sleeper })
     }
 
     /// The descriptor to give to those who may ring.
     #[must_use]
     pub fn write_end(&self) -> BorrowedFd<'_> {
-        self.write_end.as_fd()
+        self.sleeper.write_end()
     }
 
     /// Announces sleep. Look at everything once more before [`sleep`](Self::sleep): what was
-    /// committed before this call rings nobody. Costs a membarrier, about 2 µs. Idempotent.
+    /// committed before this call rings nobody. Costs a membarrier, about 2 µs; nothing if it is
+    /// armed already.
     pub fn arm(&mut self) {
-        if self.period.is_multiple_of(2) {
-            self.period += 1;
-            // Relaxed: the fence orders it.
-            self.word.word().store(self.period, Ordering::Relaxed);
+        if self.is_armed() {
+            return;
         }
+        self.period += 1;
+        self.certainty = Certainty::NearlyCertain;
+        // Relaxed: the fence orders it.
+        self.word.word().store(self.period, Ordering::Relaxed);
         // SYNC(sleep): pairs with the fence in `Ringer::notify`.
         heavy_fence();
     }
@@ -69,14 +100,54 @@ impl Bell {
         self.period += 1;
         // Relaxed: a writer that still sees the old value rings for nothing.
         self.word.word().store(self.period, Ordering::Relaxed);
+        self.drain();
+    }
+
+    /// Takes the bytes out of the pipe. Look at everything afterwards.
+    pub fn drain(&self) {
         // A peer that keeps the pipe full only costs itself: what is left is a wake-up for nothing.
         let mut bytes = [0; 512];
-        while matches!(read(&self.read_end, &mut bytes), Ok(512) | Err(Errno::EINTR)) {}
+        while read(&self.read_end, &mut bytes) == Err(Errno::EINTR) {}
     }
 
     /// Sleeps until somebody rings or the deadline has passed; returns at once if somebody rang
-    /// since the last [`disarm`](Self::disarm). Signals do not end it.
-    pub fn sleep(&self, deadline: Option<Instant>) {
+    /// since the last [`drain`](Self::drain). Signals do not end it.
+    pub fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
+        if self.certainty == Certainty::NearlyCertain {
+            let nap = Instant::now() + NAP;
+            let first = deadline.map_or(nap, |deadline| deadline.min(nap));
+            if self.poll(Some(first)) || deadline.is_some_and(|d| d <= first) {
+                return Woken::Up;
+            }
+            self.ask_for_certainty();
+        }
+        if self.poll(deadline) && self.became_certain() {
+            self.drain();
+            return Woken::LookAgain;
+        }
+        Woken::Up
+    }
+
+    /// Has a thread execute the global fence and then ring, so that we look once more. For those
+    /// who wait for the descriptor themselves; [`sleep`](Self::sleep) does it when it is time.
+    pub fn ask_for_certainty(&mut self) {
+        if self.certainty == Certainty::NearlyCertain {
+            self.certainty = Certainty::Asked;
+            confirm::ask(&self.sleeper, self.period);
+        }
+    }
+
+    /// Whether the global fence has been executed since we asked, and we have not known it yet.
+    fn became_certain(&mut self) -> bool {
+        let now = self.certainty == Certainty::Asked && self.sleeper.is_confirmed(self.period);
+        if now {
+            self.certainty = Certainty::Certain;
+        }
+        now
+    }
+
+    /// Waits for the pipe; `false` when the deadline has passed.
+    fn poll(&self, deadline: Option<Instant>) -> bool {
         let mut fds = [PollFd::new(self.read_end.as_fd(), PollFlags::POLLIN)];
         loop {
             let timeout = deadline.map(|deadline| {
@@ -85,7 +156,7 @@ impl Bell {
             match ppoll(&mut fds, timeout, None) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::ENOMEM) => std::thread::sleep(Duration::from_millis(1)),
-                _ => return,
+                result => return result != Ok(0),
             }
         }
     }

@@ -12,10 +12,15 @@
 //!   word = odd number ("asleep")             commit the record
 //!   heavy fence                              light fence
 //!   poll all rings: nothing                  word odd, and not the one last rung for?
-//!   sleep on the pipe                          write one byte
+//!   nap on the pipe                            write one byte
+//!   still nothing: global fence, by
+//!   a thread that waits for it (`confirm`)
+//!   poll all rings: nothing
+//!   sleep on the pipe
 //! ```
 //!
-//! One of the two sees the other's store, because the fences order both sides (`sync`). The word
+//! One of the two sees the other's store, because the fences order both sides (`sync`): the heavy
+//! one nearly always, the global one in any case. After it there is no timer left. The word
 //! counts up: an odd value is one period of sleep, for which each writer rings once. The byte
 //! stays in the pipe until the reader takes it, so a ring is not lost if the reader is stopped or
 //! interrupted in between.
@@ -25,8 +30,9 @@
 //! their own, and the pipe's mode allows nobody to open it for reading.
 
 pub(crate) mod bell;
+mod confirm;
 mod strategy;
 
-pub use bell::{Bell, Ringer};
+pub use bell::{Bell, Ringer, Woken};
 pub use strategy::Wait;
 pub(crate) use strategy::{Step, Waiter};
