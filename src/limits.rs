@@ -18,6 +18,10 @@ pub const RING_CAPACITY_MAX: usize = 1 << 30;
 /// enough that an idle link keeps 144 KiB resident, both sides together.
 pub const RING_CAPACITY_DEFAULT: usize = 64 << 10;
 
+/// Largest ring that a hub lets others make it make or map, unless it says otherwise: room for
+/// frames of 64 MiB, two at a time.
+pub const ACCEPTED_RING_DEFAULT: usize = 256 << 20;
+
 /// Gating readers of one ring. The writer looks at all of them when it runs out of room.
 pub const GATING_READERS_MAX: usize = 1024;
 
@@ -43,6 +47,10 @@ pub const CONNECTIONS_PER_UID_MAX: usize = 4096;
 
 /// Link requests and waits for names of one hub that have no answer yet.
 pub const PENDING_REQUESTS_PER_HUB_MAX: usize = 256;
+
+/// Offers of links that one hub has not answered yet. Each waits with four descriptors in the
+/// supervisor or the kernel, so a hub that does not read must not collect many.
+pub const UNANSWERED_OFFERS_MAX: usize = 32;
 
 /// Links that the supervisor keeps account of, over all hubs: 128 hubs, all linked to all, are
 /// 8,128.

@@ -126,7 +126,8 @@ impl Encoder {
         let mut serializer = Serializer::new(Buffer::from(place), scratch, ());
         rkyv::api::serialize_using::<_, Failure>(value, &mut serializer).ok()?;
         let len = <_ as Positional>::pos(&serializer);
-        self.longest = self.longest.max(len);
+        // Forgets slowly, so that one long value does not make all later ones ask for its room.
+        self.longest = len.max(self.longest - self.longest / 64);
         Some(len)
     }
 }

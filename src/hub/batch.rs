@@ -24,6 +24,8 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(link: &'a mut Link) -> Self {
+        // A batch that was forgotten (mem::forget) instead of dropped leaves its records behind.
+        link.writer.discard_batch();
         let timestamp = if link.timestamps { Timestamp::now().ticks() } else { 0 };
         Self { first: 0, next: link.next, timestamp, link }
     }
@@ -88,7 +90,7 @@ impl<'a> Batch<'a> {
         fill: impl Fn(&mut [u8], &mut Encoder) -> Option<usize>,
     ) -> Result<bool, SendError> {
         self.link.check()?;
-        let body = HEADER_BYTES + payload;
+        let body = HEADER_BYTES.saturating_add(payload);
         while let Err(error) = self.link.writer.reserve(body) {
             if error != RingError::Full || !wait {
                 return Err(self.link.failure(error, body).error);

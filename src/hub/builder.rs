@@ -6,7 +6,7 @@ use super::state::HubShared;
 use super::{Hub, control};
 use crate::domain::Domain;
 use crate::error::Error;
-use crate::limits::RING_CAPACITY_DEFAULT;
+use crate::limits::{ACCEPTED_RING_DEFAULT, RING_CAPACITY_DEFAULT};
 use crate::segment::Cursors;
 use crate::wait::{Bell, Wait};
 use nix::errno::Errno;
@@ -22,9 +22,17 @@ pub struct HubBuilder {
     name: String,
     domain: Option<Domain>,
     wait: Wait,
-    timestamps: bool,
     payloads: Payloads,
-    accept_if: AcceptIf,
+    habits: Habits,
+}
+
+/// What a hub does by itself, without its thread.
+pub(super) struct Habits {
+    pub accept_if: AcceptIf,
+    /// Whether its links put timestamps on events.
+    pub timestamps: bool,
+    /// Bytes of the largest ring that others may make it make or map.
+    pub largest_ring: usize,
 }
 
 impl std::fmt::Debug for HubBuilder {
@@ -43,9 +51,12 @@ impl HubBuilder {
             name: name.to_owned(),
             domain: None,
             wait: Wait::default(),
-            timestamps: true,
             payloads: Payloads::default(),
-            accept_if: Box::new(|_| true),
+            habits: Habits {
+                accept_if: Box::new(|_| true),
+                timestamps: true,
+                largest_ring: ACCEPTED_RING_DEFAULT,
+            },
         }
     }
 
@@ -66,7 +77,7 @@ impl HubBuilder {
     /// Whether the hub's links put timestamps on events: yes unless said otherwise.
     #[must_use]
     pub fn timestamps(mut self, on: bool) -> Self {
-        self.timestamps = on;
+        self.habits.timestamps = on;
         self
     }
 
@@ -81,7 +92,15 @@ impl HubBuilder {
     /// the process's control thread; it should not take long.
     #[must_use]
     pub fn accept_if(mut self, accept: impl Fn(&LinkOffer) -> bool + Send + 'static) -> Self {
-        self.accept_if = Box::new(accept);
+        self.habits.accept_if = Box::new(accept);
+        self
+    }
+
+    /// Bytes of the largest ring that others may ask this hub to make, or to map: 256 MiB unless
+    /// said otherwise. Memory that a hub makes is its own, so others must not decide how much.
+    #[must_use]
+    pub fn largest_ring(mut self, bytes: usize) -> Self {
+        self.habits.largest_ring = bytes;
         self
     }
 
@@ -102,7 +121,7 @@ impl HubBuilder {
         let own_bell =
             bell.write_end().try_clone_to_owned().map_err(|error| kernel_error("dup", &error))?;
         let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, own_bell));
-        let mail = control.enter(Arc::clone(&shared), channel, self.accept_if, self.timestamps)?;
+        let mail = control.enter(Arc::clone(&shared), channel, self.habits);
         Ok(Hub {
             process: shared.process,
             shared,

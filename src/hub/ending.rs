@@ -15,6 +15,21 @@ pub(super) enum End {
 }
 
 impl Hub {
+    /// A busy link has had its turn: news must not wait for it to fall silent.
+    #[cold]
+    pub(super) fn between_turns(&mut self) -> Result<(), RecvError> {
+        if self.shared.has_mail() {
+            self.take_mail();
+        }
+        if self.leaving == 0 {
+            return Ok(());
+        }
+        match self.inlets.finished() {
+            Some((index, leaving)) => Err(self.part_with(index, leaving)),
+            None => Ok(()),
+        }
+    }
+
     /// Nothing to read: the moment to tell the writers how far we are, and to look for mail.
     #[inline]
     pub(super) fn nothing(&mut self) -> Result<Option<Found>, RecvError> {
@@ -29,13 +44,17 @@ impl Hub {
     #[cold]
     fn part(&mut self) -> Result<Option<Found>, RecvError> {
         if let Some((index, leaving)) = self.inlets.finished() {
-            let end = if leaving == Leaving::PeerGone { End::PeerGone } else { End::Closed };
-            return Err(self.remove(index, end));
+            return Err(self.part_with(index, leaving));
         }
         match self.inlets.find() {
             Ok(found) => Ok(found),
             Err((index, error)) => Err(self.ended(index, error)),
         }
+    }
+
+    fn part_with(&mut self, index: usize, leaving: Leaving) -> RecvError {
+        let end = if leaving == Leaving::PeerGone { End::PeerGone } else { End::Closed };
+        self.remove(index, end)
     }
 
     /// A ring has come to its end.
@@ -53,6 +72,8 @@ impl Hub {
         let inlet = self.inlets.remove(index);
         self.leaving -= usize::from(inlet.leaving.is_some());
         let (link, peer) = (inlet.shared.id, Arc::clone(&inlet.shared.peer));
+        // A link that nobody has accepted would stay half open for ever.
+        self.accepted.retain(|accepted| accepted.id() != link);
         match end {
             End::Closed => {
                 self.control.stop_reading(self.shared.key, link);

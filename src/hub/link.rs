@@ -7,14 +7,14 @@ use super::state::{HubShared, LinkId, LinkShared, LinkState};
 use crate::event::{Encoder, Event, HEADER_BYTES, Header, NO_SUBJECT, Timestamp};
 use crate::ring::layout::Kind;
 use crate::ring::{RingError, RoomWait, Writer};
-use crate::segment::{Process, RingMemory};
+use crate::segment::{Process, RingMemory, futex};
 use crate::wait::Ringer;
 use crossbeam_utils::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a writer that waits for room sleeps at most before it looks again by itself: only a
-/// reader that was stopped in the middle of waking it can make that necessary.
+/// How long a writer that waits for room sleeps at most before it looks by itself whether the other
+/// side still lives.
 const ROOM_NAP: Duration = Duration::from_millis(10);
 
 /// Sends events to one other hub. What comes back arrives at the hub ([`Hub::recv`]).
@@ -96,7 +96,7 @@ impl Link {
         event: &T,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_by(event, Some(Instant::now() + timeout))
+        self.send_by(event, super::after(timeout))
     }
 
     /// As [`try_send`](Self::try_send), waiting for room for as long as the other side lives.
@@ -208,6 +208,10 @@ impl Link {
                 self.control.close_link(self.hub.key, self.shared.id, &error.to_string());
                 SendError::ReaderLied { peer: Arc::clone(&self.shared.peer), why: error }
             }
+            RingError::ReaderLeft { .. } => {
+                self.shared.end(LinkState::PeerGone);
+                SendError::PeerGone { peer: Arc::clone(&self.shared.peer) }
+            }
             RingError::Closed => SendError::Closed { peer: Arc::clone(&self.shared.peer) },
         };
         Failure { error, body }
@@ -238,8 +242,8 @@ impl Link {
             }
             let nap = left.unwrap_or(ROOM_NAP).min(ROOM_NAP);
             let wait = self.writer.announce_wait(body);
-            if let Ok(RoomWait::Sleep(wanted)) = wait {
-                self.writer.memory().sleep_for_room(wanted, nap);
+            if let Ok(RoomWait::Sleep(reader, seen)) = &wait {
+                futex::sleep(reader, *seen, nap);
             }
             self.writer.end_wait();
             match wait.and_then(|_| self.writer.reserve(body)) {

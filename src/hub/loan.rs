@@ -54,7 +54,7 @@ impl Link {
     /// As [`try_send`](Self::try_send).
     pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
         self.check()?;
-        let body = HEADER_BYTES + len;
+        let body = HEADER_BYTES.saturating_add(len);
         if let Err(error) = self.writer.reserve(body) {
             return Err(self.failure(error, body).error);
         }
@@ -67,7 +67,7 @@ impl Link {
     ///
     /// As [`send_timeout`](Self::send_timeout).
     pub fn loan_timeout(&mut self, len: usize, timeout: Duration) -> Result<Loan<'_>, SendError> {
-        self.loan_by(len, Some(Instant::now() + timeout))
+        self.loan_by(len, super::after(timeout))
     }
 
     /// As [`try_loan`](Self::try_loan), waiting for room while the other side lives.
@@ -80,7 +80,7 @@ impl Link {
     }
 
     fn loan_by(&mut self, len: usize, by: Option<Instant>) -> Result<Loan<'_>, SendError> {
-        let body = HEADER_BYTES + len;
+        let body = HEADER_BYTES.saturating_add(len);
         loop {
             self.check()?;
             match self.writer.reserve(body) {

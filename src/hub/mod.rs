@@ -61,6 +61,11 @@ pub struct Hub {
     copy: AlignedVec<PAYLOAD_ALIGN>,
 }
 
+/// The moment when a time-out ends; `None`, for ever, if it is too far away to be counted.
+fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
 /// Ends a hub's waiting from any thread.
 #[derive(Debug, Clone)]
 pub struct Closer(Arc<HubShared>);
@@ -108,6 +113,7 @@ impl Hub {
     ///
     /// [`Error::Disconnected`], [`Error::TimedOut`].
     pub fn hubs(&self) -> Result<Vec<HubInfo>, Error> {
+        self.usable()?;
         self.control.list(self.shared.key)
     }
 
@@ -118,6 +124,7 @@ impl Hub {
     /// [`Error::TimedOut`]; [`Error::Refused`] if no hub can have the name;
     /// [`Error::Disconnected`].
     pub fn wait_for(&self, name: &str, timeout: Duration) -> Result<HubInfo, Error> {
+        self.usable()?;
         self.control.wait_for(self.shared.key, name, timeout)
     }
 
@@ -162,7 +169,7 @@ impl Hub {
     ///
     /// [`Error::Forked`].
     pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Option<Link>, Error> {
-        self.accept_by(Some(Instant::now() + timeout))
+        self.accept_by(after(timeout))
     }
 
     /// As [`try_accept`](Self::try_accept), waiting for as long as it takes. `None` only when the
@@ -207,6 +214,9 @@ impl Hub {
 
     #[inline(never)]
     fn try_recv_slowly(&mut self) -> Result<Option<Received<'_>>, RecvError> {
+        if !self.process.is_current() {
+            return Err(RecvError::Forked);
+        }
         if self.bell.is_armed() {
             self.bell.drain();
         }
@@ -230,11 +240,12 @@ impl Hub {
         if let Some(len) = self.next_at_once() {
             return Ok(Some(Received::in_place(self.inlets.current(), len)));
         }
-        self.recv_by(Some(Instant::now() + timeout))
+        self.recv_by(after(timeout))
     }
 
     /// As [`try_recv`](Self::try_recv), waiting for as long as it takes. `None` only when the hub
-    /// has been closed by its [`Closer`] and everything that had arrived has been received.
+    /// has been closed by its [`Closer`]; what has arrived can then still be taken with
+    /// [`try_recv`](Self::try_recv).
     ///
     /// # Errors
     ///
@@ -257,17 +268,20 @@ impl Hub {
     }
 
     fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Received<'_>>, RecvError> {
+        if !self.process.is_current() {
+            return Err(RecvError::Forked);
+        }
         self.bell.disarm();
         let mut waiter = Waiter::new(self.wait, by);
         loop {
             if let Some(len) = self.next_at_once() {
                 return Ok(Some(Received::in_place(self.inlets.current(), len)));
             }
-            if let Some(found) = self.find()? {
-                return self.receive(found).map(Some);
-            }
             if self.shared.is_closed() {
                 return Ok(None);
+            }
+            if let Some(found) = self.find()? {
+                return self.receive(found).map(Some);
             }
             match waiter.step() {
                 Step::Look => {}
@@ -305,8 +319,12 @@ impl Hub {
     /// now. Call [`try_recv`](Self::try_recv) when the descriptor is readable, until it gives
     /// `None`, and then this again. Costs about 2 µs when events have arrived in between.
     pub fn arm(&mut self) -> bool {
+        if !self.process.is_current() {
+            return false; // and `try_recv` says why
+        }
         self.bell.arm();
         let nothing = !self.shared.has_mail()
+            && self.accepted.is_empty()
             && !self.shared.is_closed()
             && self.leaving == 0
             && matches!(self.inlets.find(), Ok(None));
@@ -330,6 +348,12 @@ impl Hub {
         Closer(Arc::clone(&self.shared))
     }
 
+    /// Whether its [`Closer`] has been used: nothing that waits will wait again.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// How many links it reads.
     #[must_use]
     pub fn link_count(&self) -> usize {
@@ -345,6 +369,9 @@ impl Hub {
     fn find(&mut self) -> Result<Option<Found>, RecvError> {
         if !self.process.is_current() {
             return Err(RecvError::Forked);
+        }
+        if self.inlets.is_turn_over() {
+            self.between_turns()?;
         }
         match self.inlets.find() {
             Ok(Some(found)) => Ok(Some(found)),

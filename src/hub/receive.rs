@@ -133,35 +133,37 @@ impl Inlets {
         &mut self.all[self.current]
     }
 
+    /// Whether the busy ring has had its turn, and everything else is to be looked at.
+    #[inline(always)]
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.turn >= TURN
+    }
+
     /// The next record of any ring. One load per ring when there is none.
     ///
     /// # Errors
     ///
     /// The ring that has ended or is corrupt.
     pub(super) fn find(&mut self) -> Result<Option<Found>, (usize, RecordError)> {
-        if self.turn < TURN
-            && self.current < self.all.len()
-            && let Some(found) = self.look_at(self.current)?
-        {
-            return Ok(Some(found));
-        }
-        self.find_elsewhere()
-    }
-
-    fn find_elsewhere(&mut self) -> Result<Option<Found>, (usize, RecordError)> {
         let count = self.all.len();
         if count == 0 {
             return Ok(None);
         }
-        self.turn = 0;
         let busy = self.current.min(count - 1);
+        let busy_is_idle = self.turn < TURN;
+        if busy_is_idle && let Some(found) = self.look_at(busy)? {
+            return Ok(Some(found));
+        }
+        self.turn = 0;
         let mut index = busy;
         for look in 1..=count {
             index = if index + 1 < count { index + 1 } else { 0 };
             if let Some(found) = self.look_at(index)? {
                 return Ok(Some(found));
             }
-            if look % IDLE_LOOKS == 0
+            // Not after a full turn: the others would never have theirs.
+            if busy_is_idle
+                && look % IDLE_LOOKS == 0
                 && let Some(found) = self.look_at(busy)?
             {
                 return Ok(Some(found));

@@ -9,11 +9,15 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Messages that wait for a peer that does not read; more, and the connection is given up.
 const QUEUE_MAX: usize = 1024;
+
+/// Tries, a millisecond apart, while the kernel has no room for more descriptors in flight: no
+/// event would tell when it has.
+const PATIENCE: u32 = 50;
 
 /// Why a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,8 +28,6 @@ pub(crate) enum ChannelError {
     Protocol(#[from] ProtocolError),
     #[error("the connection failed: {0}")]
     Kernel(Errno),
-    #[error("descriptors were lost on the way; is the limit of open files reached (ulimit -n)?")]
-    DescriptorsLost,
     #[error("the other side has not read {QUEUE_MAX} messages")]
     QueueFull,
     #[error("a message is too long")]
@@ -85,12 +87,16 @@ impl Channel {
 
     /// Sends what is queued, as far as the kernel takes it.
     pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
+        let mut patience = PATIENCE;
         while let Some(next) = self.queue.front() {
             match send_one(&self.socket, next) {
                 Ok(()) => drop(self.queue.pop_front()),
                 Err(Errno::EINTR) => {}
-                // ETOOMANYREFS: descriptors in flight are limited for each user; try again later.
-                Err(Errno::EAGAIN | Errno::ETOOMANYREFS | Errno::ENOBUFS) => return Ok(()),
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::ETOOMANYREFS | Errno::ENOBUFS) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::HungUp),
                 Err(errno) => return Err(ChannelError::Kernel(errno)),
             }
@@ -98,7 +104,8 @@ impl Channel {
         Ok(())
     }
 
-    /// The next message, if one has arrived, with its descriptors.
+    /// The next message, if one has arrived, with its descriptors: fewer than were sent if this
+    /// process can have no more of them.
     pub(crate) fn receive<M: Message>(
         &mut self,
     ) -> Result<Option<(M, Vec<OwnedFd>)>, ChannelError> {
@@ -113,9 +120,6 @@ impl Channel {
         };
         if received.len == 0 {
             return Err(ChannelError::HungUp);
-        }
-        if received.truncated {
-            return Err(ChannelError::DescriptorsLost);
         }
         let message = decode(&self.buffer[..received.len])?;
         Ok(Some((message, received.descriptors)))

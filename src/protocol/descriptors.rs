@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::limits::{DESCRIPTORS_MAX, MESSAGE_MAX};
+use crate::limits::DESCRIPTORS_MAX;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -16,8 +16,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 pub(super) struct Received {
     /// Bytes in the buffer; 0 when the other side hung up.
     pub len: usize,
-    /// Whether bytes or descriptors were left out.
-    pub truncated: bool,
     pub descriptors: Vec<OwnedFd>,
 }
 
@@ -43,9 +41,8 @@ pub(super) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Received, E
     // SAFETY: header, slice, buffer and control are valid for the call.
     let result = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
     let len = Errno::result(result)? as usize;
-    let descriptors = own_all(&header);
-    let truncated = header.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) != 0;
-    Ok(Received { len, truncated: truncated || len > MESSAGE_MAX, descriptors })
+    // What is longer than a message may be fills the buffer, and so does not decode.
+    Ok(Received { len, descriptors: own_all(&header) })
 }
 
 /// Takes ownership of every descriptor that a received header holds.

@@ -19,6 +19,8 @@ pub struct Batch<'a, M: Memory> {
 
 impl<'a, M: Memory> Batch<'a, M> {
     pub(super) fn new(writer: &'a mut Writer<M>) -> Self {
+        // A batch that was forgotten (mem::forget) instead of dropped leaves its records behind.
+        writer.discard_batch();
         Self { writer, first: 0 }
     }
 
@@ -82,7 +84,7 @@ impl<M: Memory> Writer<M> {
         first: &'a mut u64,
     ) -> Result<BatchLoan<'a, M>, RingError> {
         self.reserve(max_len)?;
-        let body = self.memory.record_mut(self.position, max_len);
+        let body = self.body_reserved(max_len);
         Ok(BatchLoan { writer: self, first, body, max_len })
     }
 }

@@ -33,6 +33,12 @@ pub enum RingError {
         /// The writer's own position.
         high: u64,
     },
+    /// A reader has left. It is no longer waited for.
+    #[error("reader {id} has left")]
+    ReaderLeft {
+        /// The id under which the reader was added.
+        id: u64,
+    },
     /// The ring has been closed by its writer.
     #[error("the ring is closed")]
     Closed,

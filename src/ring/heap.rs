@@ -2,6 +2,7 @@
 //! plain bytes. Every eight bytes are one atomic word; bodies pass through a staging area of the
 //! handle's own, so stale words show up as wrong bodies.
 
+use super::gate::Position;
 use super::layout::HeaderWord;
 use super::memory::Memory;
 use crate::sync::{AtomicU64, Ordering};
@@ -112,7 +113,11 @@ unsafe impl Memory for HeapMemory {
         }
     }
 
-    fn wake_writer(&self) {
+    fn is_writable(&self) -> bool {
+        true
+    }
+
+    fn wake_writer(&self, _position: &Position) {
         self.words.writer_woken.store(1, Ordering::Relaxed);
     }
 

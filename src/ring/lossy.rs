@@ -45,7 +45,8 @@ impl<M: Memory> LossyReader<M> {
         // SYNC(boundary): pairs with the release in `Writer::claim`.
         let boundary = memory.header_word(HeaderWord::Boundary).load(Ordering::Acquire);
         Self {
-            position: boundary & !(LINE as u64 - 1),
+            // Another process wrote it: whatever it is, it becomes a possible position.
+            position: boundary & (u64::MAX >> 1) & !(LINE as u64 - 1),
             memory,
             #[cfg(ephapse_model)]
             broken: false,

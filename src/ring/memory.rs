@@ -1,5 +1,6 @@
 //! What the ring needs of the memory that it lies in.
 
+use super::gate::Position;
 use super::layout::HeaderWord;
 use crate::sync::AtomicU64;
 
@@ -40,8 +41,11 @@ pub unsafe trait Memory {
     #[inline(always)]
     fn filled(&mut self, _position: u64, _len: usize) {}
 
-    /// Wakes the writer, which sleeps on [`HeaderWord::RoomWanted`]. Nothing where nobody sleeps.
-    fn wake_writer(&self) {}
+    /// Whether the writer's side may be formatted in it.
+    fn is_writable(&self) -> bool;
+
+    /// Wakes the writer, which sleeps on a reader's position. Nothing where nobody sleeps.
+    fn wake_writer(&self, _position: &Position) {}
 
     /// Fetches the line at `position` into the cache, to be read soon. A hint.
     #[inline(always)]

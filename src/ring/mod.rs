@@ -58,7 +58,7 @@ mod writer;
 
 pub use batch::{Batch, BatchLoan};
 pub use error::RingError;
-pub use gate::{JOINING, Position, RoomWait};
+pub use gate::{JOINING, LEFT, Position, RoomWait};
 pub use layout::{CommitWord, Kind};
 pub use loan::Loan;
 pub use lossy::{LossyError, LossyReader};

@@ -219,7 +219,7 @@ fn model_room() {
         let wait = writer.announce_wait(16).unwrap();
         let reader = thread.join().unwrap();
         let woken = reader.memory().writer_was_woken();
-        assert!(wait == RoomWait::Ready || woken, "asleep for ever beside an empty ring");
+        assert!(matches!(wait, RoomWait::Ready) || woken, "asleep for ever beside an empty ring");
     });
 }
 

@@ -73,7 +73,13 @@ const FETCH_AHEAD: u64 = 20 * 64;
 
 impl<M: Memory> Reader<M> {
     /// Reads from `start` on, which the writer said when it added `cursor`.
+    ///
+    /// # Panics
+    ///
+    /// If `start` is not a multiple of 64 below 2^63, or `cursor` is another process's word.
     pub fn attach(memory: M, cursor: Position, start: u64, fencing: Fencing) -> Self {
+        assert!(start.is_multiple_of(64) && start < 1 << 63, "records start at multiples of 64");
+        assert!(cursor.is_writable(), "a reader publishes in a word of its own");
         cursor.publish(start);
         let publish_at = start + memory.capacity() as u64 / PUBLISH_PARTS;
         Self {
@@ -216,7 +222,7 @@ impl<M: Memory> Reader<M> {
     fn give_room(&mut self, wanted: u64) {
         if self.position >= wanted && self.woken != wanted {
             self.woken = wanted;
-            self.memory.wake_writer();
+            self.memory.wake_writer(&self.cursor);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::error::RingError;
-use super::gate::{Gate, Position, RoomWait};
+use super::gate::{Gate, Gone, Position, RoomWait};
 use super::layout::{CommitWord, HeaderWord, Kind, capacity_is_valid, max_body, stride};
 use super::loan::Loan;
 use super::memory::Memory;
@@ -21,6 +21,8 @@ pub struct Writer<M: Memory> {
     pub(super) visible: u64,
     /// Everything below has been claimed and is free: the hot path's only check.
     limit: u64,
+    /// The highest limit that lossy readers were ever told.
+    claimed: u64,
     /// Where the slowest gating reader lets us go, as last seen.
     gate: u64,
     /// A position beyond `position` whose word has already been zeroed.
@@ -43,9 +45,10 @@ impl<M: Memory> Writer<M> {
     ///
     /// # Panics
     ///
-    /// If `start` is not a multiple of 64: it is the caller's own constant.
+    /// If `start` is not a multiple of 64, or the memory is read-only: both are the caller's own.
     pub fn format(memory: M, start: u64) -> Self {
         assert!(start.is_multiple_of(LINE as u64), "records start at multiples of 64");
+        assert!(memory.is_writable(), "only the creator of a segment can write to it");
         let capacity = memory.capacity();
         debug_assert!(capacity_is_valid(capacity) || cfg!(any(test, ephapse_model)));
         // Relaxed: nobody has been given the ring yet; handing it over orders these stores.
@@ -58,6 +61,7 @@ impl<M: Memory> Writer<M> {
             position: start,
             visible: start,
             limit: start,
+            claimed: start,
             gate: u64::MAX,
             zeroed: 0,
             max_body: max_body(capacity),
@@ -135,13 +139,19 @@ impl<M: Memory> Writer<M> {
     /// there is room.
     #[inline(always)]
     pub(crate) fn loan_reserved(&mut self, max_len: usize) -> Loan<'_, M> {
+        let body = self.body_reserved(max_len);
+        Loan::new(self, body, max_len)
+    }
+
+    /// Where the next body may be written, which was reserved.
+    #[inline(always)]
+    pub(super) fn body_reserved(&mut self, max_len: usize) -> *mut u8 {
         debug_assert!(self.has_room(max_len));
         if stride(max_len) > LINE as u64 {
-            // The body may be written over the word that was zeroed early.
+            // It may be written over the word that was zeroed early, and then be aborted.
             self.zeroed = 0;
         }
-        let body = self.memory.record_mut(self.position, max_len);
-        Loan::new(self, body, max_len)
+        self.memory.record_mut(self.position, max_len)
     }
 
     /// Whether a record of `len` bytes and the word after it are known to fit.
@@ -192,7 +202,9 @@ impl<M: Memory> Writer<M> {
         let capacity = self.memory.capacity() as u64;
         let chunk = end.max(self.position + capacity / CLAIM_PARTS);
         self.limit = chunk.min(self.gate).min(self.visible + capacity);
-        self.memory.header_word(HeaderWord::Claim).store(self.limit, Ordering::Relaxed);
+        // What was claimed once may have been scribbled on, and stays claimed.
+        self.claimed = self.claimed.max(self.limit);
+        self.memory.header_word(HeaderWord::Claim).store(self.claimed, Ordering::Relaxed);
         // SYNC(boundary): pairs with the acquire in `LossyReader`; what lies before is committed.
         self.memory.header_word(HeaderWord::Boundary).store(self.visible, Ordering::Release);
         // SYNC(claim): pairs with the acquire fence after the copy in `LossyReader`: who saw a
@@ -211,9 +223,12 @@ impl<M: Memory> Writer<M> {
                 Ok(position) => {
                     lowest = Some(lowest.map_or(position, |low: u64| low.min(position)));
                 }
-                Err(claimed) => {
+                Err(gone) => {
                     let low = self.gates.swap_remove(index).shadow;
-                    return Err(RingError::ReaderLied { id, claimed, low, high });
+                    return Err(match gone {
+                        Gone::Left => RingError::ReaderLeft { id },
+                        Gone::Lied(claimed) => RingError::ReaderLied { id, claimed, low, high },
+                    });
                 }
             }
         }
@@ -285,8 +300,7 @@ impl<M: Memory> Writer<M> {
     }
 
     /// After [`RingError::Full`]: tells the readers that we wait for room for a record of `len`
-    /// bytes, and looks once more. Sleep (on the header word, with a bound) only if it says so,
-    /// and call [`end_wait`](Self::end_wait) afterwards. Costs a membarrier, about 2 µs.
+    /// bytes, and looks once more. Sleep (with a bound) only if it says so, and call [`end_wait`](Self::end_wait) afterwards. Costs a membarrier, about 2 µs.
     ///
     /// # Errors
     ///
@@ -301,9 +315,15 @@ impl<M: Memory> Writer<M> {
         heavy_fence();
         match self.reserve(len) {
             Ok(()) => Ok(RoomWait::Ready),
-            Err(RingError::Full) => Ok(RoomWait::Sleep(wanted)),
+            Err(RingError::Full) => Ok(self.slowest()),
             Err(error) => Err(error),
         }
+    }
+
+    /// What to sleep on; the batch that fills the ring by itself has nothing to wait for.
+    fn slowest(&self) -> RoomWait {
+        let slowest = self.gates.iter().min_by_key(|gate| gate.shadow);
+        slowest.map_or(RoomWait::Ready, Gate::to_wait_for)
     }
 
     /// Takes back what [`announce_wait`](Self::announce_wait) announced.

@@ -5,15 +5,19 @@ use super::file::{self, SegmentError};
 use super::header::{Feature, Header, SegmentKind};
 use super::mapping::{Access, Mapping, page_size};
 use crate::limits::{CURSOR_SLOTS, LINE};
-use crate::ring::{Fencing, JOINING, Position};
+use crate::ring::{Fencing, JOINING, LEFT, Position};
 use crate::sync;
 use core::sync::atomic::Ordering;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// The header's line is slot 0, which is never given out.
 const FIRST_SLOT: u32 = 1;
+
+/// Slots that were given back are left alone until there are so many of them (one page's worth).
+const QUARANTINE: usize = 64;
 
 fn segment_bytes() -> usize {
     (CURSOR_SLOTS * LINE).next_multiple_of(page_size())
@@ -44,8 +48,9 @@ pub struct Cursors {
 
 #[derive(Debug)]
 struct Free {
-    /// Slots that were given back.
-    returned: Vec<u32>,
+    /// Slots that were given back, the oldest first: a peer that still looks at one of them sees
+    /// for as long as possible that its reader has left.
+    returned: VecDeque<u32>,
     /// The first one that was never given out.
     next: u32,
 }
@@ -63,26 +68,29 @@ impl Cursors {
         let (capacity, features) = (CURSOR_SLOTS as u64, own_features());
         Header { kind: SegmentKind::Cursors, capacity, features, start: 0 }.write(&mapping);
         file::seal(&file, bytes)?;
-        let free = Mutex::new(Free { returned: Vec::new(), next: FIRST_SLOT });
+        let free = Mutex::new(Free { returned: VecDeque::new(), next: FIRST_SLOT });
         Ok(Self { mapping: Arc::new(mapping), file, free })
     }
 
     /// A slot that nobody uses, set to [`JOINING`]; `None` when all are taken.
     pub fn take(&self) -> Option<u32> {
         let mut free = self.free.lock();
-        let slot = free.returned.pop().or_else(|| {
-            let slot = free.next;
-            free.next += u32::from((slot as usize) < CURSOR_SLOTS);
-            ((slot as usize) < CURSOR_SLOTS).then_some(slot)
-        })?;
+        let slot = if (free.next as usize) < CURSOR_SLOTS && free.returned.len() < QUARANTINE {
+            free.next += 1;
+            free.next - 1
+        } else {
+            free.returned.pop_front()?
+        };
         // Relaxed: telling a peer of the slot orders it.
         self.mapping.word(slot as usize * LINE).store(JOINING, Ordering::Relaxed);
         Some(slot)
     }
 
-    /// Gives a slot back. Peers that still look at it have closed their link.
+    /// Gives a slot back. A writer that still looks at it sees that its reader has left.
     pub fn give_back(&self, slot: u32) {
-        self.free.lock().returned.push(slot);
+        // Relaxed: nothing that was read before matters to a writer that is to give up.
+        self.mapping.word(slot as usize * LINE).store(LEFT, Ordering::Relaxed);
+        self.free.lock().returned.push_back(slot);
     }
 
     /// The word in a slot that [`take`](Self::take) gave out.
@@ -144,7 +152,8 @@ impl PeerCursors {
 
 fn word_in(mapping: &Arc<Mapping>, slot: u32) -> Position {
     let word = core::ptr::from_ref(mapping.word(slot as usize * LINE));
+    let writable = mapping.access == Access::Write;
     // SAFETY: `mapping.word` checked that the word is inside, and the `Arc` keeps it mapped; all
     // access to slots is atomic.
-    unsafe { Position::within(word, Arc::clone(mapping) as _) }
+    unsafe { Position::within(word, writable, Arc::clone(mapping) as _) }
 }

@@ -18,6 +18,7 @@
 mod cursors;
 mod file;
 mod fork;
+pub(crate) mod futex;
 mod header;
 mod mapping;
 mod ring;

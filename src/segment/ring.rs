@@ -5,7 +5,7 @@ use super::header::{Header, SegmentKind};
 use super::mapping::{Access, Mapping, page_size};
 use crate::limits::{LINE, RING_CAPACITY_DEFAULT, RING_CAPACITY_MAX, RING_CAPACITY_MIN};
 use crate::ring::layout::{COMMIT_BYTES, HeaderWord, capacity_is_valid, max_body};
-use crate::ring::{Memory, Writer};
+use crate::ring::{Memory, Position, Writer};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct SharedRing {
 /// The mapping of a ring segment, as the ring code sees it.
 ///
 /// Invariant 1: `header` points to a page and `data` to twice `capacity` bytes behind it, both
-/// inside of `_mapping`; the second `capacity` bytes of data are the first ones mapped again.
+/// inside of `mapping`; the second `capacity` bytes of data are the first ones mapped again.
 /// Invariant 2: `mask` is `capacity - 1`, and `capacity` is valid.
 /// Invariant 3: at most one `RingMemory` in all processes has a writable mapping: the creator's,
 /// which is not `Clone`.
@@ -51,7 +51,7 @@ pub struct RingMemory {
     data: *mut u8,
     mask: usize,
     start: u64,
-    _mapping: Arc<Mapping>,
+    mapping: Arc<Mapping>,
 }
 
 // SAFETY: pointers into a mapping that is `Send` and kept alive.
@@ -109,7 +109,8 @@ impl RingMemory {
         file::verify(file, bytes, true)?;
         let mapping = Mapping::new(file, bytes, page_size(), Access::Read)?;
         let header = Header::read(&mapping, SegmentKind::Ring)?;
-        if header.capacity != capacity as u64 || !header.start.is_multiple_of(LINE as u64) {
+        let start_is_possible = header.start.is_multiple_of(LINE as u64) && header.start < 1 << 63;
+        if header.capacity != capacity as u64 || !start_is_possible {
             let (min, max) = (capacity, capacity);
             return Err(SegmentError::WrongCapacity { found: header.capacity, min, max });
         }
@@ -121,38 +122,13 @@ impl RingMemory {
         let header = mapping.base().as_ptr();
         // SAFETY: the mapping is a page and twice `capacity` long.
         let data = unsafe { header.add(page_size()) };
-        Self { header, data, mask: capacity - 1, start, _mapping: mapping }
+        Self { header, data, mask: capacity - 1, start, mapping: mapping }
     }
 
     /// Where the first record starts, as the header says.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.start
-    }
-
-    /// Sleeps until a reader has made room or `timeout` has passed, unless the wish for room is
-    /// no longer `wanted`.
-    pub(crate) fn sleep_for_room(&self, wanted: u64, timeout: std::time::Duration) {
-        let timeout = libc::timespec {
-            tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // SAFETY: the word is in our mapping; the kernel compares its lower half (little-endian)
-        // and sleeps. Every outcome (woken, changed, timed out, interrupted) is for the caller
-        // to look again.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.room_word(),
-                libc::FUTEX_WAIT,
-                wanted as u32,
-                &raw const timeout,
-            );
-        }
-    }
-
-    fn room_word(&self) -> *const AtomicU64 {
-        self.header_word(HeaderWord::RoomWanted)
     }
 
     #[inline(always)]
@@ -228,11 +204,12 @@ unsafe impl Memory for RingMemory {
         let _ = position;
     }
 
-    fn wake_writer(&self) {
-        // SAFETY: waking touches no memory; a read-only mapping will do for a shared futex.
-        unsafe {
-            libc::syscall(libc::SYS_futex, self.room_word(), libc::FUTEX_WAKE, i32::MAX);
-        }
+    fn is_writable(&self) -> bool {
+        self.mapping.access == Access::Write
+    }
+
+    fn wake_writer(&self, position: &Position) {
+        super::futex::wake(position);
     }
 
     fn copy_out(&self, position: u64, to: &mut [u8]) {

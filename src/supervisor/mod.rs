@@ -3,6 +3,7 @@
 //! One thread, one epoll, no event ever. What it keeps is who is there (`registry`); what it does
 //! for each message is in `serve`; who may connect, and how often, in `door`.
 
+mod descriptors;
 mod door;
 mod registry;
 mod serve;
@@ -23,6 +24,9 @@ const TOKEN_DOOR: u64 = 0;
 const TOKEN_STOP: u64 = 1;
 /// Numbers of connections, and so of hubs, start here.
 const FIRST_CONNECTION: u64 = 2;
+
+/// Set in the token of the process at the other end of a connection.
+const PROCESS: u64 = 1 << 63;
 
 /// Messages taken from one connection before the others have their turn.
 const MESSAGES_PER_TURN: usize = 16;
@@ -119,8 +123,12 @@ impl Supervisor {
                 match event.data() {
                     TOKEN_STOP => return Ok(()),
                     TOKEN_DOOR => self.admit(),
+                    token if token & PROCESS != 0 => {
+                        self.registry.doom(token & !PROCESS, "its process has ended");
+                    }
                     token => self.serve(token, event.events()),
                 }
+                self.registry.settle();
             }
             let now = Instant::now();
             self.registry.expire(now);
@@ -128,6 +136,8 @@ impl Supervisor {
                 self.watch_door(true);
             }
             self.update_connections();
+            self.registry.settle();
+            self.forget_ended();
         }
     }
 
@@ -145,12 +155,8 @@ impl Supervisor {
             match self.door.accept(|uid| self.registry.may_connect(uid)) {
                 Ok(Some(visitor)) => {
                     let token = self.registry.add(visitor);
-                    if let Some(connection) = self.registry.connection(token) {
-                        let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
-                        if let Err(errno) = self.epoll.add(connection.channel.as_fd(), event) {
-                            tracing::warn!(%errno, "a new connection cannot be watched");
-                            self.registry.remove(token, "cannot be watched");
-                        }
+                    if let Err(errno) = self.watch(token) {
+                        self.registry.doom(token, format!("it cannot be watched: {errno}"));
                     }
                 }
                 Ok(None) => return,
@@ -160,6 +166,30 @@ impl Supervisor {
                     self.watch_door(false);
                     return;
                 }
+            }
+        }
+    }
+
+    /// Watches a connection, and the process at its other end: a child of it may hold the
+    /// connection open.
+    fn watch(&mut self, token: u64) -> Result<(), Errno> {
+        let Some(connection) = self.registry.connection(token) else { return Ok(()) };
+        let interest = EpollFlags::EPOLLIN;
+        self.epoll.add(connection.channel.as_fd(), EpollEvent::new(interest, token))?;
+        match &connection.process {
+            Some(process) => self.epoll.add(process, EpollEvent::new(interest, token | PROCESS)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes ended connections out of the set. Closing them would not do it where another process
+    /// holds them too.
+    fn forget_ended(&mut self) {
+        for connection in self.registry.take_ended() {
+            // What could not be watched is not there.
+            let _ = self.epoll.delete(connection.channel.as_fd());
+            if let Some(process) = &connection.process {
+                let _ = self.epoll.delete(process);
             }
         }
     }
@@ -176,19 +206,22 @@ impl Supervisor {
     fn serve(&mut self, token: u64, ready: EpollFlags) {
         if ready.contains(EpollFlags::EPOLLOUT)
             && let Some(connection) = self.registry.connection(token)
-            && let Err(error) = connection.channel.flush()
         {
-            self.registry.remove(token, &error.to_string());
-            return;
+            let result = connection.channel.flush();
+            self.registry.touch(token);
+            if let Err(error) = result {
+                return self.registry.doom(token, error.to_string());
+            }
         }
         for _ in 0..MESSAGES_PER_TURN {
             let Some(connection) = self.registry.connection(token) else { return };
             match connection.channel.receive() {
                 Ok(Some((message, descriptors))) => {
-                    if let Err(fault) = self.registry.handle(token, message, descriptors) {
-                        self.registry.remove(token, &fault);
-                        return;
+                    let result = self.registry.handle(token, message, descriptors);
+                    if let Err(fault) = result {
+                        self.registry.doom(token, fault);
                     }
+                    self.registry.settle();
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -208,7 +241,7 @@ impl Supervisor {
             // It may be gone already; then nobody needs to know.
             let _ = connection.channel.send_bytes(wrong_version().to_vec(), Vec::new());
         }
-        self.registry.remove(token, &error.to_string());
+        self.registry.doom(token, error.to_string());
     }
 
     /// Watches for room to send exactly on those connections that have something left to send.
@@ -224,7 +257,7 @@ impl Supervisor {
             interest.set(EpollFlags::EPOLLOUT, queued);
             let mut event = EpollEvent::new(interest, token);
             if let Err(errno) = self.epoll.modify(connection.channel.as_fd(), &mut event) {
-                self.registry.remove(token, errno.desc());
+                self.registry.doom(token, errno.desc());
             }
         }
     }

@@ -20,6 +20,10 @@ pub(super) struct Connection {
     pub links: BTreeSet<u64>,
     /// Names that it waits for, by request.
     pub waits: HashMap<u32, String>,
+    /// Offers of links that it has not answered.
+    pub unanswered: usize,
+    /// It has said that it leaves.
+    pub left: bool,
     /// Whether the loop waits for room to send.
     pub watched_for_room: bool,
 }
@@ -64,6 +68,10 @@ pub(super) struct Registry {
     next_id: u64,
     next_link: u64,
     changed: Vec<u64>,
+    /// Connections that are to end, and why. Ending one can be the end of another.
+    doomed: Vec<(u64, String)>,
+    /// Connections that have ended, still watched.
+    ended: Vec<Connection>,
 }
 
 /// Something that has to happen in time.
@@ -86,6 +94,8 @@ impl Registry {
             next_id: first_id,
             next_link: 1,
             changed: Vec::new(),
+            doomed: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -107,6 +117,8 @@ impl Registry {
             name: None,
             links: BTreeSet::new(),
             waits: HashMap::new(),
+            unanswered: 0,
+            left: false,
             watched_for_room: false,
         };
         self.connections.insert(id, connection);
@@ -136,8 +148,30 @@ impl Registry {
         let result = connection.channel.send(message, descriptors);
         self.changed.push(id);
         if let Err(error) = result {
-            self.remove(id, &error.to_string());
+            self.doom(id, error.to_string());
         }
+    }
+
+    /// Has the loop look whether a connection still has something to send.
+    pub(super) fn touch(&mut self, id: u64) {
+        self.changed.push(id);
+    }
+
+    /// A connection is to end.
+    pub(super) fn doom(&mut self, id: u64, why: impl Into<String>) {
+        self.doomed.push((id, why.into()));
+    }
+
+    /// Ends the connections that are to end, until none is left.
+    pub(super) fn settle(&mut self) {
+        while let Some((id, why)) = self.doomed.pop() {
+            self.remove(id, &why);
+        }
+    }
+
+    /// Connections that have ended since the last call, to be watched no longer.
+    pub(super) fn take_ended(&mut self) -> Vec<Connection> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Tells a hub that its request failed.
@@ -157,9 +191,12 @@ impl Registry {
         })
     }
 
-    /// A connection is over, whoever ended it: its name is free, its links are closed.
-    pub(super) fn remove(&mut self, id: u64, why: &str) {
-        let Some(connection) = self.connections.remove(&id) else { return };
+    /// A connection is over, whoever ended it: its name is free, and what was asked of it fails.
+    ///
+    /// Its peers are told that it is gone only if it said so itself. Otherwise it may be its
+    /// connection alone that was lost; if it is the process, they see that without our help.
+    fn remove(&mut self, id: u64, why: &str) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
         let name = connection.name.as_deref().unwrap_or("(unnamed)").to_owned();
         tracing::info!(hub = %name, uid = connection.uid, pid = connection.pid, why, "gone");
         if let Some(name) = &connection.name {
@@ -168,8 +205,22 @@ impl Registry {
         for (request, name) in &connection.waits {
             self.forget_wait(id, *request, name);
         }
-        for link in connection.links {
-            self.end_link(link, id, true, &format!("hub {name} is gone"));
+        for link in std::mem::take(&mut connection.links) {
+            self.leave_link(link, id, connection.left, &format!("hub {name} is gone"));
+        }
+        self.ended.push(connection);
+    }
+
+    /// One side of a link has no connection any more.
+    fn leave_link(&mut self, id: u64, by: u64, left: bool, reason: &str) {
+        let offered = self.links.get(&id).is_some_and(|link| link.stage == Stage::Offered);
+        if left || offered {
+            return self.end_link(id, by, true, reason);
+        }
+        if let Some(link) = self.links.remove(&id)
+            && let Some(other) = self.connections.get_mut(&link.other(by))
+        {
+            other.links.remove(&id);
         }
     }
 
@@ -214,7 +265,7 @@ impl Registry {
             match due {
                 Due::Hello(id) => {
                     if self.connections.get(&id).is_some_and(|c| c.name.is_none()) {
-                        self.remove(id, "did not introduce itself in time");
+                        self.doom(id, "did not introduce itself in time");
                     }
                 }
                 Due::Offer(id) => self.expire_offer(id),

@@ -1,19 +1,17 @@
 //! What each message does.
 
+use super::descriptors::check_descriptors;
 use super::registry::{Due, Link, Registry, Stage};
 use crate::limits::{
     HUBS_MAX, HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX,
-    PENDING_REQUESTS_PER_HUB_MAX,
+    PENDING_REQUESTS_PER_HUB_MAX, UNANSWERED_OFFERS_MAX,
 };
 use crate::protocol::{RefusalCode, Terms, ToHub, ToSupervisor, check_name, clean_reason};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// What a hub did that no hub of ours does; it is disconnected.
-type Fault = String;
-
-/// Ring, cursors, doorbell.
-const LINK_DESCRIPTORS: usize = 3;
+pub(super) type Fault = String;
 
 impl Registry {
     /// Does what a message asks.
@@ -33,14 +31,20 @@ impl Registry {
         }
         let carries_link =
             matches!(message, ToSupervisor::Link { .. } | ToSupervisor::Accept { .. });
-        let expected = if carries_link { LINK_DESCRIPTORS } else { 0 };
-        if descriptors.len() != expected {
-            return Err(format!("sent {} descriptors instead of {expected}", descriptors.len()));
-        }
+        let descriptors = match check_descriptors(carries_link, descriptors) {
+            Ok(descriptors) => descriptors,
+            Err(fault) => return self.without_descriptors(from, &message, fault),
+        };
         match message {
             ToSupervisor::Hello { name } => self.hello(from, name),
             ToSupervisor::List { request, after } => self.list(from, request, after),
-            ToSupervisor::WaitFor { request, name } => self.wait_for(from, request, name),
+            ToSupervisor::WaitFor { request, name } => {
+                let waits = self.connections.get(&from).map(|c| &c.waits);
+                if waits.is_some_and(|waits| waits.contains_key(&request)) {
+                    return Err(format!("uses the number {request} for two requests"));
+                }
+                self.wait_for(from, request, name);
+            }
             ToSupervisor::Cancel { request } => self.cancel(from, request),
             ToSupervisor::Link { request, to, terms, wanted } => {
                 self.offer(from, request, &to, terms, wanted, descriptors);
@@ -55,9 +59,45 @@ impl Registry {
                     self.end_link(link, from, false, &clean_reason(&reason));
                 }
             }
-            ToSupervisor::Leave => self.remove(from, "left"),
+            ToSupervisor::Leave => self.leave(from),
         }
         Ok(())
+    }
+
+    /// A link's message whose descriptors did not arrive, because this process can have no more.
+    fn without_descriptors(
+        &mut self,
+        from: u64,
+        message: &ToSupervisor,
+        fault: Fault,
+    ) -> Result<(), Fault> {
+        let reason = format!("the supervisor has not got the descriptors of a link: {fault}");
+        match message {
+            ToSupervisor::Link { request, .. } => {
+                self.refuse(from, *request, RefusalCode::LimitReached, reason);
+                Ok(())
+            }
+            ToSupervisor::Accept { link, .. } if self.is_party(from, *link) => {
+                self.answered(from);
+                self.end_link(*link, from, false, &reason);
+                Ok(())
+            }
+            _ => Err(fault),
+        }
+    }
+
+    fn leave(&mut self, from: u64) {
+        if let Some(connection) = self.connections.get_mut(&from) {
+            connection.left = true;
+        }
+        self.doom(from, "left");
+    }
+
+    /// One offer less that a hub has to answer.
+    fn answered(&mut self, hub: u64) {
+        if let Some(connection) = self.connections.get_mut(&hub) {
+            connection.unanswered = connection.unanswered.saturating_sub(1);
+        }
     }
 
     fn is_party(&self, hub: u64, link: u64) -> bool {
@@ -125,7 +165,15 @@ impl Registry {
     fn cancel(&mut self, from: u64, request: u32) {
         let Some(connection) = self.connections.get_mut(&from) else { return };
         if let Some(name) = connection.waits.remove(&request) {
-            self.forget_wait(from, request, &name);
+            return self.forget_wait(from, request, &name);
+        }
+        let offer = connection.links.iter().copied().find(|id| {
+            self.links.get(id).is_some_and(|link| {
+                link.opener == from && link.request == request && link.stage == Stage::Offered
+            })
+        });
+        if let Some(id) = offer {
+            self.end_link(id, from, false, "the opener no longer waits");
         }
     }
 
@@ -152,6 +200,7 @@ impl Registry {
         for side in [from, acceptor] {
             if let Some(connection) = self.connections.get_mut(&side) {
                 connection.links.insert(link);
+                connection.unanswered += usize::from(side == acceptor);
             }
         }
         descriptors.extend(self.process_of(from));
@@ -177,6 +226,11 @@ impl Registry {
             let reason = format!("there is a link with {to} already, or one is being opened");
             return Err((RefusalCode::AlreadyLinked, reason));
         }
+        let unanswered = self.connections.get(&acceptor).map_or(0, |c| c.unanswered);
+        if unanswered >= UNANSWERED_OFFERS_MAX {
+            let reason = format!("hub {to} has {unanswered} offers to answer; is it stopped?");
+            return Err((RefusalCode::LimitReached, reason));
+        }
         if links_of(from) >= LINKS_PER_HUB_MAX
             || links_of(acceptor) >= LINKS_PER_HUB_MAX
             || self.links.len() >= LINKS_MAX
@@ -195,6 +249,7 @@ impl Registry {
     }
 
     fn accept(&mut self, from: u64, id: u64, terms: Terms, mut descriptors: Vec<OwnedFd>) {
+        self.answered(from);
         let Some(link) = self.links.get_mut(&id) else {
             // It ended while the answer was on its way.
             let reason = "the offer is no longer valid".to_owned();
@@ -211,6 +266,7 @@ impl Registry {
     }
 
     fn decline(&mut self, from: u64, id: u64, code: RefusalCode, reason: String) {
+        self.answered(from);
         let offered = self
             .links
             .get(&id)

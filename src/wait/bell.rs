@@ -6,6 +6,7 @@ use crate::sync::{Ordering, heavy_fence};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{pipe2, read, write};
@@ -54,7 +55,12 @@ impl Bell {
     /// # Errors
     ///
     /// The kernel's: too many open descriptors, or pipes.
+    ///
+    /// # Panics
+    ///
+    /// If `word` is another process's.
     pub fn new(word: Position) -> Result<Self, Errno> {
+        assert!(word.is_writable(), "a doorbell's state is a word of its owner");
         let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // Whoever is given the write end may open it anew for writing, never for reading.
         fchmod(&write_end, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH)?;
@@ -186,13 +192,17 @@ impl Ringer {
     ///
     /// The kernel's: the descriptor is not one that can be opened for writing without blocking.
     pub fn new(word: Position, pipe: &OwnedFd, fencing: Fencing) -> Result<Self, Errno> {
-        // A description of our own: its non-blocking flag cannot be cleared by anybody else.
-        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
-        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let pipe = open(path.as_str(), flags, Mode::empty())?;
-        if !is_pipe(&pipe) {
+        // Ask first what it is: to open a device, say, could have effects.
+        // SAFETY: asks about a descriptor that is open.
+        #[allow(unsafe_code)]
+        let is_pipe = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_GETPIPE_SZ) } > 0;
+        if !is_pipe {
             return Err(Errno::ENOTSUP);
         }
+        // A description of our own: its non-blocking flag cannot be cleared by anybody else.
+        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        let pipe = open(path.as_str(), flags, Mode::empty())?;
         Ok(Self { word, pipe, fencing, rung: 0 })
     }
 
@@ -224,11 +234,28 @@ impl Ringer {
     }
 }
 
-/// Rings unconditionally. A full pipe has been rung already; a broken one has nobody to wake.
+/// Rings unconditionally. A full pipe has been rung already; a broken one has nobody to wake, and
+/// the signal that the kernel sends for that is taken back: a program written in C would die of
+/// it.
 pub(crate) fn ring(pipe: impl AsFd) {
-    while write(&pipe, &[1]) == Err(Errno::EINTR) {}
-}
-
-fn is_pipe(file: &OwnedFd) -> bool {
-    nix::sys::stat::fstat(file).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+    let mut signal = SigSet::empty();
+    signal.add(Signal::SIGPIPE);
+    let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
+    let result = loop {
+        match write(&pipe, &[1]) {
+            Err(Errno::EINTR) => {}
+            result => break result,
+        }
+    };
+    let Some(before) = before else { return };
+    if result == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both pointers are valid for the call; nobody is told of the signal's details.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::sigtimedwait(signal.as_ref(), core::ptr::null_mut(), &raw const at_once);
+        }
+    }
+    // It cannot fail with a mask that the kernel gave us.
+    let _ = before.thread_set_mask();
 }

@@ -81,7 +81,7 @@ impl Waiter {
         let Wait::Adaptive { spin } = self.wait else { return Step::Look };
         let now = Instant::now();
         match self.sleep_at {
-            None => self.sleep_at = Some(now + spin),
+            None => self.sleep_at = now.checked_add(spin),
             Some(at) if now >= at => return Step::Sleep,
             Some(_) => {}
         }

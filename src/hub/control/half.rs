@@ -14,6 +14,7 @@ use crate::wait::Ringer;
 use nix::errno::Errno;
 use nix::unistd::Uid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A link that this hub wants to open.
@@ -74,6 +75,18 @@ impl Outgoing {
     }
 }
 
+/// Whether the other side made the ring that it was asked for, and not a larger one.
+fn check_capacity(terms: &Terms, wanted: u64) -> Result<(), Error> {
+    if terms.capacity == wanted {
+        return Ok(());
+    }
+    let reason = format!(
+        "the other hub made a ring of {} bytes where {wanted} were asked for",
+        terms.capacity
+    );
+    Err(Error::refused(RefusalCode::Failed, reason))
+}
+
 impl Session {
     /// Another hub wants a link.
     pub(super) fn offered(
@@ -107,8 +120,19 @@ impl Session {
         let name = Arc::clone(&self.hub.name);
         let failed = |error: Error| (RefusalCode::Failed, format!("hub {name}: {error}"));
         let offer = LinkOffer { from, receive_capacity: terms.capacity, send_capacity: wanted };
-        if !(self.accept_if)(&offer) {
+        // A panic of the program's must not end the thread that serves all hubs.
+        let wants = catch_unwind(AssertUnwindSafe(|| (self.accept_if)(&offer)));
+        if !wants.unwrap_or(false) {
             return Err((RefusalCode::Declined, format!("hub {name} does not want this link")));
+        }
+        if terms.capacity.max(wanted) > self.largest_ring {
+            let reason = format!(
+                "hub {name} accepts rings of at most {} bytes, not {}; see \
+                 HubBuilder::largest_ring",
+                self.largest_ring,
+                terms.capacity.max(wanted)
+            );
+            return Err((RefusalCode::LimitReached, reason));
         }
         self.has_room_for_mail().map_err(&failed)?;
         let capacity = usize::try_from(wanted).unwrap_or(usize::MAX);
@@ -134,7 +158,7 @@ impl Session {
         terms: Terms,
         descriptors: Vec<OwnedFd>,
     ) -> NewLink {
-        let Some(Pending::Link(answer, half)) = self.pending.remove(&request) else {
+        let Some(Pending::Link(answer, half, wanted)) = self.pending.remove(&request) else {
             // Whoever asked has given up.
             let reason = "the opener no longer waits".to_owned();
             self.say(&ToSupervisor::Close { link: link.0, reason }, Vec::new());
@@ -142,6 +166,7 @@ impl Session {
         };
         let attached = self
             .has_room_for_mail()
+            .and_then(|()| check_capacity(&terms, wanted))
             .and_then(|()| self.attach(link, with, terms, half, descriptors));
         match attached {
             Ok((inlet, new)) => {

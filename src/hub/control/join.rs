@@ -7,7 +7,10 @@ use crate::protocol::{
     Channel, ChannelError, ProtocolError, RefusalCode, ToHub, ToSupervisor, check_name,
 };
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
@@ -30,6 +33,9 @@ fn dial(domain: &Domain) -> Result<std::os::fd::OwnedFd, Error> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
         .map_err(Error::kernel("socket"))?;
+    // A supervisor that is stopped, with a full queue, must not hold us for ever.
+    setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(ANSWER_TIMEOUT.as_secs() as i64))
+        .map_err(Error::kernel("setsockopt"))?;
     let address = UnixAddr::new(&path).map_err(Error::kernel("socket address"))?;
     loop {
         // Blocking: a supervisor that is busy lets us wait in its queue.
@@ -37,6 +43,7 @@ fn dial(domain: &Domain) -> Result<std::os::fd::OwnedFd, Error> {
             Ok(()) => break,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOENT | Errno::ECONNREFUSED) => return Err(Error::NoSupervisor { path }),
+            Err(Errno::EAGAIN) => return Err(fault(ChannelError::TimedOut)),
             Err(source) => return Err(Error::Kernel { call: "connect", source }),
         }
     }

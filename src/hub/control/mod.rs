@@ -12,7 +12,7 @@ mod watch;
 pub(super) use join::join;
 pub use session::LinkOffer;
 
-use super::builder::{AcceptIf, LinkOptions};
+use super::builder::{Habits, LinkOptions};
 use super::link::Link;
 use super::receive::{Inlet, Leaving};
 use super::state::{HubShared, LinkId};
@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What the control thread leaves for a hub.
 #[derive(Debug)]
@@ -117,13 +117,12 @@ impl Control {
         &self,
         hub: Arc<HubShared>,
         channel: Channel,
-        accept_if: AcceptIf,
-        timestamps: bool,
-    ) -> Result<rtrb::Consumer<Mail>, Error> {
+        habits: Habits,
+    ) -> rtrb::Consumer<Mail> {
         let (mail, inbox) = rtrb::RingBuffer::new(MAIL_MAX);
-        let session = Session::new(hub, channel, mail, accept_if, timestamps, self.clone());
+        let session = Session::new(hub, channel, mail, habits, self.clone());
         self.give(Command::Enter(Box::new(session)));
-        Ok(inbox)
+        inbox
     }
 
     /// Takes a hub out of its domain, and waits (not for ever) until its name is free.
@@ -191,8 +190,7 @@ impl Control {
         timeout: Duration,
         what: &str,
     ) -> Result<T, Error> {
-        let deadline = Instant::now() + timeout;
-        match answer.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match answer.recv_timeout(timeout) {
             Ok(result) => result,
             Err(RecvTimeoutError::Disconnected) => Err(Error::Closed),
             Err(RecvTimeoutError::Timeout) => {

@@ -176,14 +176,22 @@ impl ControlThread {
                 }
             }
         }
-        self.sessions.retain(|_, session| !session.is_over());
-        let sessions = &self.sessions;
-        self.watch.forget(|subject| match subject {
-            Subject::Commands => false,
-            Subject::Socket(hub) => sessions.get(&hub).is_none_or(|s| s.channel.is_none()),
-            Subject::Peer(hub, link) => {
-                sessions.get(&hub).is_none_or(|s| !s.links.contains_key(&link))
+        let watch = &mut self.watch;
+        self.sessions.retain(|_, session| {
+            let is_over = session.is_over();
+            if is_over {
+                session.over.extend(session.links.drain().map(|(_, link)| link));
             }
+            for link in session.over.drain(..) {
+                watch.remove(link.pipe.as_fd());
+                if let Some(process) = &link.process {
+                    watch.remove(process.as_fd());
+                }
+            }
+            if let Some(channel) = session.lost.take() {
+                watch.remove(channel.as_fd());
+            }
+            !is_over
         });
     }
 }

@@ -3,7 +3,7 @@
 use super::half::{Outgoing, OwnHalf};
 use super::{Answer, Control, MAIL_PER_LINK, Mail};
 use crate::error::Error;
-use crate::hub::builder::AcceptIf;
+use crate::hub::builder::{AcceptIf, Habits};
 use crate::hub::link::Link;
 use crate::hub::receive::{Inlet, Leaving};
 use crate::hub::state::{HubShared, LinkId, LinkShared, LinkState};
@@ -28,7 +28,8 @@ pub struct LinkOffer {
 pub(super) enum Pending {
     List(Answer<(Vec<HubInfo>, bool)>),
     WaitFor(Answer<HubInfo>),
-    Link(Answer<Link>, OwnHalf),
+    /// With the capacity that the other side was asked for.
+    Link(Answer<Link>, OwnHalf, u64),
 }
 
 /// One link, as the control thread sees it.
@@ -52,11 +53,16 @@ pub(super) struct Session {
     mail: rtrb::Producer<Mail>,
     pub(super) accept_if: AcceptIf,
     pub(super) timestamps: bool,
+    /// Bytes of the largest ring that others may make us make or map.
+    pub(super) largest_ring: u64,
     pub(super) control: Control,
     pub pending: HashMap<u32, Pending>,
     pub links: HashMap<LinkId, Watched>,
     /// Links that we accepted, until the opener has attached.
     pub(super) opening: HashMap<LinkId, (Box<Inlet>, Box<Link>)>,
+    /// Links that are over, and a connection that is lost: no longer to be watched.
+    pub over: Vec<Watched>,
+    pub lost: Option<Channel>,
     /// Whether the loop waits for room to send.
     pub watched_for_room: bool,
     /// The hub has been dropped.
@@ -73,20 +79,23 @@ impl Session {
         hub: Arc<HubShared>,
         channel: Channel,
         mail: rtrb::Producer<Mail>,
-        accept_if: AcceptIf,
-        timestamps: bool,
+        habits: Habits,
         control: Control,
     ) -> Self {
+        let Habits { accept_if, timestamps, largest_ring } = habits;
         Self {
             hub,
             channel: Some(channel),
             mail,
             accept_if,
             timestamps,
+            largest_ring: largest_ring as u64,
             control,
             pending: HashMap::new(),
             links: HashMap::new(),
             opening: HashMap::new(),
+            over: Vec::new(),
+            lost: None,
             watched_for_room: false,
             leaving: false,
             left: None,
@@ -113,9 +122,8 @@ impl Session {
 
     /// The supervisor is gone. Links go on; what was asked fails.
     pub(super) fn disconnected(&mut self, why: &str) {
-        if self.channel.take().is_none() {
-            return;
-        }
+        let Some(channel) = self.channel.take() else { return };
+        self.lost = Some(channel);
         if !self.leaving {
             tracing::warn!(hub = %self.hub.name, why, "the supervisor is gone");
         }
@@ -123,7 +131,11 @@ impl Session {
         for request in requests {
             self.fail(request, Error::Disconnected { why: why.to_owned() });
         }
-        self.opening.clear();
+        // Whether their openers have attached can no longer be known. If not, their readers have
+        // left, and these links will say so.
+        for link in self.opening.keys().copied().collect::<Vec<_>>() {
+            self.opened(link);
+        }
     }
 
     /// Whether nothing more is to be done for a hub that has been dropped. Says so to who waits.
@@ -150,7 +162,7 @@ impl Session {
         match self.pending.remove(&request) {
             Some(Pending::List(answer)) => drop(answer.send(Err(error))),
             Some(Pending::WaitFor(answer)) => drop(answer.send(Err(error))),
-            Some(Pending::Link(answer, _)) => drop(answer.send(Err(error))),
+            Some(Pending::Link(answer, ..)) => drop(answer.send(Err(error))),
             None => {}
         }
     }
@@ -160,7 +172,7 @@ impl Session {
         let Outgoing { to, mut half, wanted, answer } = outgoing;
         let descriptors = std::mem::take(&mut half.descriptors);
         let message = ToSupervisor::Link { request, to, terms: half.terms, wanted };
-        self.pending.insert(request, Pending::Link(answer, half));
+        self.pending.insert(request, Pending::Link(answer, half, wanted));
         if self.channel.is_none() {
             let why = "it has been lost before".to_owned();
             return self.fail(request, Error::Disconnected { why });
@@ -203,15 +215,17 @@ impl Session {
 
     /// A link has ended, from the other side or from the protocol's point of view.
     pub(super) fn link_over(&mut self, id: LinkId, why: Leaving) {
-        self.opening.remove(&id);
         let Some(link) = self.links.remove(&id) else { return };
         link.shared.end(match why {
             Leaving::PeerGone => LinkState::PeerGone,
             Leaving::Closed => LinkState::Closed,
         });
+        // The opener may have attached, sent and gone before we heard of the first.
+        self.opened(id);
         if !link.reading_ended {
             self.post(Mail::Leaving(id, why));
         }
+        self.over.push(link);
     }
 
     /// One half of a link has ended on this side; when both have, the supervisor is told.
@@ -225,8 +239,8 @@ impl Session {
 
     /// This side is done with a link.
     pub(super) fn close(&mut self, id: LinkId, reason: String) {
-        if let Some(link) = self.links.remove(&id) {
-            link.shared.end(LinkState::Closed);
+        if self.links.contains_key(&id) {
+            self.link_over(id, Leaving::Closed);
             self.say(&ToSupervisor::Close { link: id.0, reason }, Vec::new());
         }
     }

@@ -4,7 +4,7 @@ use crate::hub::state::LinkId;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,15 @@ pub(super) enum Subject {
     Peer(u64, LinkId),
 }
 
-/// An epoll set whose entries have meanings. Closing a descriptor takes it out of the set; its
-/// meaning is forgotten when the link or hub is.
+/// An epoll set whose entries have meanings.
+///
+/// What is watched was made by other processes, who hold it too: closing our descriptor of it does
+/// not take it out of the set, [`remove`](Self::remove) does.
 #[derive(Debug)]
 pub(super) struct Watch {
     epoll: Epoll,
-    subjects: HashMap<u64, Subject>,
+    /// By token; with the descriptor's number.
+    subjects: HashMap<u64, (Subject, RawFd)>,
     next: u64,
 }
 
@@ -40,7 +43,7 @@ impl Watch {
         let token = self.next;
         self.next += 1;
         self.epoll.add(fd, EpollEvent::new(interest, token))?;
-        self.subjects.insert(token, subject);
+        self.subjects.insert(token, (subject, fd.as_raw_fd()));
         Ok(())
     }
 
@@ -52,18 +55,19 @@ impl Watch {
         wanted: bool,
     ) -> Result<(), Errno> {
         let subject = Subject::Socket(hub);
-        let Some(token) = self.subjects.iter().find(|(_, s)| **s == subject).map(|(t, _)| *t)
-        else {
+        let Some((token, _)) = self.subjects.iter().find(|(_, (s, _))| *s == subject) else {
             return Ok(());
         };
         let mut interest = EpollFlags::EPOLLIN;
         interest.set(EpollFlags::EPOLLOUT, wanted);
-        self.epoll.modify(fd, &mut EpollEvent::new(interest, token))
+        self.epoll.modify(fd, &mut EpollEvent::new(interest, *token))
     }
 
-    /// Forgets what is true of `over`.
-    pub(super) fn forget(&mut self, over: impl Fn(Subject) -> bool) {
-        self.subjects.retain(|_, subject| !over(*subject));
+    /// Stops watching a descriptor that is about to be closed.
+    pub(super) fn remove(&mut self, fd: BorrowedFd<'_>) {
+        // It is not there if watching it failed.
+        let _ = self.epoll.delete(fd);
+        self.subjects.retain(|_, (_, number)| *number != fd.as_raw_fd());
     }
 
     /// Waits for reports.
@@ -75,7 +79,7 @@ impl Watch {
             Err(errno) => return Err(errno),
         };
         let meaning = |event: &EpollEvent| {
-            self.subjects.get(&event.data()).map(|subject| (*subject, event.events()))
+            self.subjects.get(&event.data()).map(|(subject, _)| (*subject, event.events()))
         };
         Ok(events[..ready].iter().filter_map(meaning).collect())
     }
