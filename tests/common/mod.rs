@@ -1,5 +1,13 @@
 //! A domain of its own for each test, and the events that tests send.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its part
+
+pub mod roles;
+
+pub(crate) mod host;
+pub(crate) mod page;
+pub(crate) mod process;
+pub(crate) mod random;
+pub(crate) mod scribble;
 
 use ephapse::rkyv::{Archive, Serialize};
 use ephapse::{Event, Hub, Stopper, Supervisor};

@@ -1,0 +1,71 @@
+//! `ephapse bench`: how fast events travel here, beside the fastest that this machine can do.
+//!
+//! Two processes, each pinned to a processor of its own: this one (`ping`) and a child of it
+//! (`echo`). What is measured alternates in short rounds with something that cannot be beaten or
+//! is hard to beat, on the same two processors: for latency the *floor*, a bare ping-pong of a
+//! cache line or a futex between the same two processes; for throughput the ring of the crate
+//! `rtrb` between two threads. A virtual machine changes its speed within seconds, so only ratios
+//! within one run mean anything.
+//!
+//! ```text
+//!   floor │ measured │ floor │ measured │ floor …      ratio of a round: measured ÷ mean of the
+//!     0        1         1        2         2          floors before and after it
+//! ```
+//!
+//! Reading order: `args` (what is asked for), `events` (what is sent), `floor`, `shared`,
+//! `hub_side` and `bare_side` (the two layers that can be measured), `rival`, `echo` (the child),
+//! `session` (parent and child together), `latency`, `throughput`, `report`.
+
+mod args;
+mod bare_side;
+mod control;
+mod echo;
+mod events;
+mod floor;
+mod halt;
+mod host;
+mod hub_side;
+mod latency;
+mod report;
+mod rival;
+mod session;
+mod shared;
+mod side;
+mod throughput;
+mod times;
+mod watchdog;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+pub(crate) use self::args::BenchArgs;
+use self::args::Request;
+use crate::ui::Ui;
+
+/// Arguments of the child.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RoleArgs {
+    /// The domain's directory.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+/// Measures, and says what came out. Fails if an event was lost.
+pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
+    let cpus = host::available_cpus()?;
+    match args.into_request(&cpus) {
+        Ok(Request::Latency(plan)) => latency::run(&plan, ui),
+        Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
+        Err(wrong_use) => {
+            ui.error(&wrong_use);
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// The child: does what its parent orders, until the parent hangs up.
+pub(crate) fn role(args: RoleArgs) -> Result<()> {
+    echo::run(&args.dir)
+}

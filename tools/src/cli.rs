@@ -1,0 +1,133 @@
+//! The arguments of the command, and its help.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::ui::{Color, Stream, Ui};
+use crate::{bench, demo, hubs, up};
+
+const EXAMPLES: &str = "\
+Examples:
+  ephapse up                                run a supervisor in the usual place
+  ephapse hubs                              see who has joined
+  ephapse demo                              watch three processes at work
+  ephapse bench latency --size 32           how long an event takes, beside the bare floor
+  ephapse completions bash > ephapse.bash   completions for a shell
+
+Environment:
+  EPHAPSE_DIR   the domain's directory (else $XDG_RUNTIME_DIR/ephapse, /run/user/UID/ephapse,
+                /tmp/ephapse-UID)
+  EPHAPSE_LOG   what to log, such as `debug` or `ephapse::supervisor=trace`
+  NO_COLOR      no colours, if set";
+
+/// Where the help lists what every command understands.
+const HEADING: &str = "Everywhere";
+
+/// Shared-memory events between the processes of one host.
+#[derive(Debug, Parser)]
+#[command(name = "ephapse", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, help_heading = HEADING, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+
+    /// Tell more (again for still more).
+    #[arg(short, long, global = true, help_heading = HEADING, action = ArgAction::Count)]
+    verbose: u8,
+
+    /// Tell less: no notes and no progress (again for no warnings in the log).
+    #[arg(short, long, global = true, help_heading = HEADING, action = ArgAction::Count)]
+    quiet: u8,
+
+    /// This process is part of a run of the process with this id, and ends with it.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) child_of: Option<u32>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    /// How much to tell: 0 is usual.
+    pub(crate) fn verbosity(&self) -> i8 {
+        let clip = |count: u8| i8::try_from(count.min(9)).unwrap_or(9);
+        clip(self.verbose) - clip(self.quiet)
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a supervisor in the foreground, until SIGINT or SIGTERM.
+    Up(up::UpArgs),
+    /// List the hubs that have joined a domain.
+    Hubs(hubs::HubsArgs),
+    /// Show it at work: three processes, two links, this host as the source of events.
+    Demo(demo::DemoArgs),
+    /// Measure latency and throughput.
+    Bench(bench::BenchArgs),
+    /// Print the completions for a shell.
+    #[command(after_help = "Examples:\n  ephapse completions zsh > ~/.zfunc/_ephapse\n  \
+                            source <(ephapse completions bash)")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    #[command(hide = true)]
+    DemoRole(demo::RoleArgs),
+    #[command(hide = true)]
+    BenchRole(bench::RoleArgs),
+}
+
+/// Parses the arguments. Help, version and wrong use are printed here; what remains is the code to
+/// end with.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let command = Cli::command().color(help_color(&arguments));
+    let parsed =
+        command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        // Nobody may be reading (`ephapse --help | head -1`), which changes nothing.
+        let _ = error.print();
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
+/// Prints the completions of the public commands.
+pub(crate) fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ephapse", &mut script);
+    let script = String::from_utf8(script).context("the completions are not UTF-8")?;
+    ui.line(Stream::Out, script.trim_end())
+}
+
+/// `--color` for the help, which is printed before the arguments have been parsed.
+fn help_color(arguments: &[OsString]) -> ColorChoice {
+    let is = |index: usize, value: &str| arguments.get(index).is_some_and(|a| a == value);
+    for index in 0..arguments.len() {
+        for (name, choice) in [("always", ColorChoice::Always), ("never", ColorChoice::Never)] {
+            if is(index, &format!("--color={name}"))
+                || (is(index, "--color") && is(index + 1, name))
+            {
+                return choice;
+            }
+        }
+    }
+    ColorChoice::Auto
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,60 @@
+//! `ephapse`: run a supervisor, see who is there, see the runtime at work, measure it.
+//!
+//! Exit codes: 0 is success, 1 failure, 2 wrong use.
+
+#![deny(unsafe_code)]
+
+mod bench;
+mod children;
+mod cli;
+mod demo;
+mod hubs;
+mod logging;
+mod signals;
+mod ui;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use crate::cli::{Cli, Command};
+use crate::ui::{OutputClosed, Ui};
+
+fn main() -> ExitCode {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let ui = Ui::new(cli.color, cli.verbosity());
+    match dispatch(cli, &ui) {
+        Ok(code) => code,
+        Err(error) if error.is::<OutputClosed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
+    logging::start(ui)?;
+    if let Some(parent) = cli.child_of {
+        // A supervisor without its parent still has a socket to remove; the others have nothing.
+        let signal = match cli.command {
+            Command::Up(_) => Signal::SIGTERM,
+            _ => Signal::SIGKILL,
+        };
+        children::die_with_parent(parent, signal)?;
+    }
+    match cli.command {
+        Command::Up(args) => up::run(args, cli.child_of.is_some(), ui).map(|()| ExitCode::SUCCESS),
+        Command::Hubs(args) => hubs::run(args, ui).map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::run(args, ui),
+        Command::Bench(args) => bench::run(args, ui),
+        Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),
+        Command::DemoRole(args) => demo::role(args),
+        Command::BenchRole(args) => bench::role(args).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,65 @@
+//! `ephapse up`: a supervisor in the foreground.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ephapse::{Domain, Supervisor};
+use serde::Serialize;
+
+use crate::signals;
+use crate::ui::Ui;
+
+/// Arguments of `up`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ephapse up                        in the usual place
+  ephapse up --dir /run/plant       in a domain of its own
+  ephapse up --json                 says on standard output when it is ready")]
+pub(crate) struct UpArgs {
+    /// The domain's directory; made if it does not exist [default: $EPHAPSE_DIR, or see
+    /// `ephapse --help`].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// Print one line of JSON on standard output when ready.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Ready<'a> {
+    listening: &'a Path,
+    pid: u32,
+}
+
+/// Runs until SIGINT or SIGTERM. As a part of another process's run until SIGTERM, and then takes
+/// the run's directory with it.
+pub(crate) fn run(args: UpArgs, is_child: bool, ui: &Ui) -> Result<()> {
+    let domain = domain(args.dir);
+    let supervisor = Supervisor::bind(domain)?;
+    let directory = supervisor.domain().path().to_owned();
+    let stopper = supervisor.stopper();
+    let stop = move || stopper.stop();
+    let watched = if is_child { signals::watch_parent(stop) } else { signals::watch_and(stop) };
+    watched.context("cannot watch for signals")?;
+    let pid = std::process::id();
+    if args.json {
+        ui.json(&Ready { listening: &directory, pid })?;
+    }
+    if !is_child {
+        ui.note(format_args!("ephapse: supervisor {pid} listens in {}", directory.display()));
+    }
+    let ended = supervisor.run();
+    if is_child {
+        // Made for this run alone. Its parent would remove it too, unless it was killed.
+        let _ = fs::remove_dir(&directory);
+    }
+    ended.with_context(|| format!("the supervisor in {} has failed", directory.display()))
+}
+
+/// The domain of `--dir`, else of the environment.
+pub(crate) fn domain(dir: Option<PathBuf>) -> Domain {
+    dir.map_or_else(Domain::from_env, Domain::at)
+}

@@ -1,0 +1,78 @@
+//! Help, wrong use, and how the command prints.
+
+mod common;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use common::{ephapse, finish, refused, run, told};
+
+#[test]
+fn wrong_use_is_exit_code_2() {
+    for arguments in [
+        &[][..],
+        &["no-such-command"],
+        &["up", "--no-such-flag"],
+        &["demo", "--duration", "soon"],
+        &["demo", "--duration", "400days"],
+        &["demo", "--output", "file"],
+        &["--color", "sometimes", "hubs"],
+        &["completions", "no-such-shell"],
+    ] {
+        let error = refused(&run(arguments), 2);
+        assert!(error.contains("Usage") || error.contains("--help"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn help_shows_examples() {
+    for command in ["", "up", "hubs", "demo", "bench", "completions"] {
+        let arguments = [command, "--help"].into_iter().filter(|part| !part.is_empty());
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(help.contains("Examples:\n"), "{command}: {help}");
+        assert!(help.contains(&format!("  ephapse {command}")), "{command}: {help}");
+        assert!(!help.contains("child-of") && !help.contains("role"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn no_colours_where_no_terminal_is() {
+    let plain = run(["--help"]);
+    assert!(!plain.stdout.contains(&0x1b), "{}", told(&plain));
+    let error = run(["hubs", "--dir", "/nonexistent/ephapse"]);
+    assert!(!refused(&error, 1).contains('\x1b'));
+    let wanted = run(["--color", "always", "hubs", "--dir", "/nonexistent/ephapse"]);
+    assert!(refused(&wanted, 1).contains("\x1b["));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(["completions", shell]);
+        assert!(output.status.success(), "{}", told(&output));
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(script.contains("ephapse") && script.contains("hubs"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn a_closed_standard_output_is_no_failure() {
+    let mut command = ephapse(["completions", "bash"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let mut error = String::new();
+    let stderr = child.stderr.as_mut().expect("a pipe");
+    stderr.read_to_string(&mut error).expect("it can be read");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{error}");
+    assert_eq!(error, "");
+}
+
+#[test]
+fn a_bad_log_level_is_named() {
+    let output = finish(ephapse(["hubs"]).env("EPHAPSE_LOG", "ephapse=loud"));
+    let error = refused(&output, 1);
+    assert!(error.contains("EPHAPSE_LOG") && error.contains("loud"), "{error}");
+}

@@ -1,0 +1,171 @@
+//! The checks, in order. A new one is an entry in [`STEPS`].
+
+use crate::command::Line;
+use crate::place::below_target;
+use crate::setup::Need;
+use crate::{fuzz, place};
+
+/// One check: what it needs on the machine, and its commands, all of which must succeed.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// For `--only`.
+    pub name: &'static str,
+    /// For `--list`.
+    pub about: &'static str,
+    /// Set up before it runs, where it is missing.
+    pub needs: &'static [Need],
+    /// Run one after the other.
+    pub lines: fn() -> Vec<Line>,
+}
+
+/// Seconds that each target is fuzzed for in a run of all checks.
+const FUZZ_SECONDS: u32 = 20;
+
+/// What compiles the library against model-checked atomics.
+const MODEL: &str = "--cfg ephapse_model";
+
+/// All checks; the quick ones first.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        about: "every file is formatted",
+        needs: &[Need::Component("rustfmt")],
+        lines: || {
+            let fuzz = "cargo fmt --manifest-path fuzz/Cargo.toml -- --check";
+            vec![Line::new("cargo fmt --all --check"), Line::new(fuzz)]
+        },
+    },
+    Step {
+        name: "lints",
+        about: "no warnings, also when compiled for the model checker",
+        needs: &[Need::Component("clippy")],
+        lines: || {
+            let all = "cargo clippy --workspace --all-targets -- -D warnings";
+            let model = "cargo clippy -p ephapse --lib --tests -- -D warnings";
+            vec![Line::new(all), for_model(model)]
+        },
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds, and its links lead somewhere",
+        needs: &[],
+        lines: || {
+            vec![Line::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings")]
+        },
+    },
+    Step {
+        name: "tests",
+        about: "unit, integration and documentation tests",
+        needs: &[],
+        lines: || {
+            // Tests start the command `ephapse`.
+            let build = "cargo build --package ephapse-tools";
+            vec![Line::new(build), Line::new("cargo test --workspace").expect(tests_ran)]
+        },
+    },
+    Step {
+        name: "release",
+        about: "what a send and a receive may cost, in an optimised build",
+        needs: &[],
+        lines: || {
+            vec![Line::new("cargo test -p ephapse --release --test hot_path*").expect(tests_ran)]
+        },
+    },
+    Step {
+        name: "model",
+        about: "the ring's protocol under the model checker, and that it sees broken ones",
+        needs: &[],
+        lines: || {
+            let line = "cargo test -p ephapse --lib --release model";
+            vec![for_model(line).expect(tests_ran)]
+        },
+    },
+    Step {
+        name: "fuzz",
+        about: "each fuzz target for a short while",
+        needs: fuzz::NEEDS,
+        lines: || {
+            let runs = fuzz::names().into_iter().map(|name| fuzz::run(&name, FUZZ_SECONDS));
+            [fuzz::build()].into_iter().chain(runs).collect()
+        },
+    },
+    Step {
+        name: "demo",
+        about: "three processes, linked; nothing lost",
+        needs: &[],
+        lines: || {
+            let line = "cargo run --release -- demo --duration 2s --json";
+            vec![Line::new(line).expect(says_ok)]
+        },
+    },
+];
+
+/// The names of all steps.
+pub(crate) fn names() -> Vec<&'static str> {
+    STEPS.iter().map(|step| step.name).collect()
+}
+
+/// The steps of these names, or all if there are none, in the order of the table.
+pub(crate) fn chosen(only: &[String]) -> Vec<&'static Step> {
+    let wanted = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);
+    STEPS.iter().filter(wanted).collect()
+}
+
+/// In a target folder of its own: other flags would have everything built anew each time.
+fn for_model(line: &str) -> Line {
+    Line::new(line).env("RUSTFLAGS", MODEL).env("CARGO_TARGET_DIR", below_target("model"))
+}
+
+/// A filter that fits nothing makes `cargo test` succeed.
+fn tests_ran(output: &str) -> Result<(), String> {
+    let passed = output
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("test result: ok. "))
+        .filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    match passed.sum() {
+        0 => Err("no test was run".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn says_ok(output: &str) -> Result<(), String> {
+    let dense: String = output.split_whitespace().collect();
+    match dense.contains(r#""ok":true"#) {
+        true => Ok(()),
+        false => Err(r#"the summary does not say "ok":true"#.to_owned()),
+    }
+}
+
+/// The folder for what the steps print.
+pub(crate) fn logs() -> std::path::PathBuf {
+    place::target().join("xtask")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_chosen_in_the_order_of_the_table() {
+        let names = |only: &[&str]| {
+            let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&only).iter().map(|step| step.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["tests", "format"]), ["format", "tests"]);
+        assert_eq!(names(&[]).len(), STEPS.len());
+    }
+
+    #[test]
+    fn a_run_without_tests_is_not_a_success() {
+        let result = |passed| format!("x\ntest result: ok. {passed} passed; 0 failed; 0 ignored\n");
+        assert!(tests_ran(&result(0)).is_err());
+        assert!(tests_ran("").is_err());
+        assert!(tests_ran(&(result(0) + &result(3))).is_ok());
+    }
+
+    #[test]
+    fn the_summary_of_the_demo_is_read() {
+        assert!(says_ok("Compiling x\n{\n  \"links\": [],\n  \"ok\": true\n}").is_ok());
+        assert!(says_ok("{\"ok\":false}").is_err());
+    }
+}
