@@ -156,12 +156,12 @@ fn part(value: &ArchivedPart) {
     text(&value.name);
     black_box(value.bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>());
     mode(&value.choice.0);
-    value.choice.1.as_ref().map(|name| text(name));
+    value.choice.1.iter().for_each(|name| text(name));
 }
 
 fn nested(value: &ArchivedNested) {
     value.lines.iter().for_each(|line| text(line));
-    value.next.as_ref().map(|next| part(next));
+    value.next.iter().for_each(|next| part(next));
     value.parts.iter().for_each(part);
     black_box(value.grid.iter().flatten().map(|x| u64::from(x.to_native())).sum::<u64>());
 }

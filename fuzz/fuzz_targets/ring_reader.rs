@@ -195,7 +195,9 @@ impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
                 black_box(sum(&self.copy));
             }
             Err(LossyError::Overrun { missed_bytes }) => {
-                assert!(after > before && after - before == missed_bytes && after % 64 == 0);
+                assert!(
+                    after > before && after - before == missed_bytes && after.is_multiple_of(64)
+                );
             }
             Ok(None) | Err(LossyError::Closed | LossyError::Corrupt { .. }) => {
                 assert_eq!(after, before);
@@ -208,7 +210,9 @@ impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
 fn check_step(before: u64, after: u64, commit: CommitWord) {
     assert!(commit.len <= max_body(CAPACITY), "longer than any record: {commit:?}");
     let step = after.wrapping_sub(before);
-    assert!(step % 64 == 0 && step >= commit.len as u64 + 8 && step <= CAPACITY as u64 / 2);
+    assert!(
+        step.is_multiple_of(64) && step >= commit.len as u64 + 8 && step <= CAPACITY as u64 / 2
+    );
 }
 
 /// Reads every byte of a record, in place and copied.

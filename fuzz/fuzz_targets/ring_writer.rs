@@ -9,7 +9,7 @@
 
 use ephapse::limits::LINE;
 use ephapse::ring::layout::{Kind, max_body, stride};
-use ephapse::ring::{Batch, Fencing, JOINING, Position, Reader, RingError, RoomWait, Writer};
+use ephapse::ring::{Batch, Fencing, JOINING, LEFT, Position, Reader, RingError, RoomWait, Writer};
 use ephapse::segment::{RingMemory, RingOptions};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -53,6 +53,7 @@ enum Lie {
     Near(i16),
     Any(u64),
     Joining,
+    Left,
 }
 
 fuzz_target!(|input: Input| {
@@ -148,7 +149,7 @@ impl Ring {
                     append(&mut batch, loaned.into(), part, tag).map(|sent| pending.push(sent))
                 }
             };
-            if let Err(RingError::ReaderLied { id, .. }) = result {
+            if let Err(RingError::ReaderLied { id, .. } | RingError::ReaderLeft { id }) = result {
                 assert!(id == LIAR && self.liar && !accused);
                 accused = true;
             }
@@ -167,7 +168,7 @@ impl Ring {
     fn add_liar(&mut self) {
         let word = Arc::as_ptr(&self.lie);
         // SAFETY: an aligned atomic that the `Arc` keeps alive.
-        let position = unsafe { Position::within(word, Arc::clone(&self.lie) as _) };
+        let position = unsafe { Position::within(word, false, Arc::clone(&self.lie) as _) };
         self.lie.store(JOINING, Ordering::Relaxed);
         self.writer.add_reader(LIAR, position).expect("two readers");
         self.liar = true;
@@ -178,6 +179,7 @@ impl Ring {
             Lie::Near(by) => self.writer.position().wrapping_add_signed(by.into()),
             Lie::Any(value) => value,
             Lie::Joining => JOINING,
+            Lie::Left => LEFT,
         };
         self.lie.store(value, Ordering::Relaxed);
     }
@@ -185,7 +187,7 @@ impl Ring {
     fn wait(&mut self, len: usize) {
         match self.writer.announce_wait(len) {
             Ok(RoomWait::Ready) => assert!(self.writer.loan(len).is_ok(), "there was room"),
-            Ok(RoomWait::Sleep(wanted)) => assert_ne!(wanted, 0),
+            Ok(RoomWait::Sleep(..)) => {}
             Err(RingError::Full) => panic!("a wait is never refused for being full"),
             Err(error) => drop(self.note(len, Err(error))),
         }
@@ -213,6 +215,10 @@ impl Ring {
             Err(RingError::ReaderLied { id, claimed, low, high }) => {
                 assert_eq!(id, LIAR, "the honest reader is accused");
                 assert!(self.liar && (claimed < low || claimed > high));
+                self.liar = false;
+            }
+            Err(RingError::ReaderLeft { id }) => {
+                assert_eq!((id, self.lie.load(Ordering::Relaxed)), (LIAR, LEFT));
                 self.liar = false;
             }
         }

@@ -115,7 +115,7 @@ impl Input {
         matches!(self.file, File::Right)
             && as_it_must_be
             && header.start < 1 << 62
-            && header.start % LINE as u64 == 0
+            && header.start.is_multiple_of(LINE as u64)
     }
 }
 

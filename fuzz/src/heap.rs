@@ -57,6 +57,10 @@ unsafe impl Memory for HeapRing {
         self.record(position, len).cast_mut()
     }
 
+    fn is_writable(&self) -> bool {
+        true
+    }
+
     fn copy_out(&self, position: u64, to: &mut [u8]) {
         let from = self.record(position, to.len()).cast::<AtomicU64>();
         for (index, chunk) in to.chunks_mut(8).enumerate() {

@@ -7,6 +7,8 @@ use rkyv::rancor::{Failure, Strategy};
 use rkyv::ser::Serializer;
 use rkyv::ser::allocator::SubAllocator;
 use rkyv::ser::writer::{Buffer, Positional};
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
 use rkyv::{Place, Portable, Serialize};
 use std::mem::MaybeUninit;
 use thiserror::Error;
@@ -72,12 +74,27 @@ pub fn check<T: Event>(schema: u64, payload: &[u8]) -> Result<&T::Archived, Even
         let (name, version, expected) = (T::NAME, T::VERSION, T::SCHEMA);
         return Err(EventError::WrongSchema { name, version, expected, found: schema });
     }
-    if (!T::FLAT || payload.len() == size_of::<T::Archived>())
-        && let Ok(value) = rkyv::api::low::access::<T::Archived, Failure>(payload)
-    {
-        return Ok(value);
+    let value = if T::FLAT {
+        check_flat::<T>(payload)
+    } else {
+        rkyv::api::low::access::<T::Archived, Failure>(payload).ok()
+    };
+    value.ok_or(EventError::Invalid { name: T::NAME, len: payload.len() })
+}
+
+/// A flat value is all of its payload, and has nothing to follow.
+#[inline(always)]
+fn check_flat<T: Event>(payload: &[u8]) -> Option<&T::Archived> {
+    let root = payload.as_ptr().cast::<T::Archived>();
+    if payload.len() != size_of::<T::Archived>() || !root.is_aligned() {
+        return None;
     }
-    Err(EventError::Invalid { name: T::NAME, len: payload.len() })
+    let mut validator = Validator::new(ArchiveValidator::new(payload), ());
+    let context = Strategy::<_, Failure>::wrap(&mut validator);
+    // SAFETY: aligned, and as many initialised bytes as the type has.
+    unsafe { T::Archived::check_bytes(root, context) }.ok()?;
+    // SAFETY: as above, and the bytes have just been found to be a valid value.
+    Some(unsafe { &*root })
 }
 
 /// Puts values into loaned memory.

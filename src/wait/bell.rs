@@ -83,6 +83,8 @@ impl Bell {
         if self.is_armed() {
             return;
         }
+        // Here and not when waking up, where an event waits for it.
+        self.drain();
         self.period += 1;
         self.certainty = Certainty::NearlyCertain;
         // Relaxed: the fence orders it.
@@ -98,7 +100,8 @@ impl Bell {
         !self.period.is_multiple_of(2)
     }
 
-    /// Announces that we are awake and takes the bytes out of the pipe.
+    /// Announces that we are awake. The pipe stays readable until the next
+    /// [`arm`](Self::arm).
     pub fn disarm(&mut self) {
         if !self.is_armed() {
             return;
@@ -106,7 +109,6 @@ impl Bell {
         self.period += 1;
         // Relaxed: a writer that still sees the old value rings for nothing.
         self.word.word().store(self.period, Ordering::Relaxed);
-        self.drain();
     }
 
     /// Takes the bytes out of the pipe. Look at everything afterwards.

@@ -29,6 +29,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
         assert!(Instant::now() < deadline, "within {LONG:?} not so: {what}");
+        // Sleep: the condition is one that nobody announces.
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -95,7 +95,7 @@ fn small_or_wild(random: &mut Random) -> u64 {
     random.next().checked_shr(bits).unwrap_or(0)
 }
 
-/// Scribbles in a thread of its own until it is dropped.
+/// Works in a thread of its own, from before it is returned until it is dropped.
 pub(crate) struct Vandal {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -105,11 +105,15 @@ impl Vandal {
     pub(crate) fn start(mut work: impl FnMut() + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let (started, start) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
+            work();
+            started.send(()).unwrap();
             while !stopped.load(Ordering::Relaxed) {
                 work();
             }
         });
+        start.recv().unwrap();
         Self { stop, thread: Some(thread) }
     }
 }

@@ -12,7 +12,7 @@ use common::roles::{self, LONG};
 use common::{Domain, Note, Pose, pose};
 use ephapse::rkyv::{Archive, Serialize};
 use ephapse::{
-    Error, Event, EventError, Hub, Link, LinkOptions, RecvError, RefusalCode, SendError,
+    Error, Event, EventError, Hub, Link, LinkOptions, RecvError, RefusalCode, SendError, limits,
 };
 use std::time::Duration;
 
@@ -236,8 +236,20 @@ fn capacities_that_rings_cannot_have() {
         let said = format!("shared memory for the ring that we write: {why}");
         assert_eq!(error.to_string(), said);
         let options = LinkOptions::default().receive_capacity(capacity);
-        let said = format!("hub b: shared memory for the ring that it writes: {why}");
-        assert_eq!(refusal(a.link_with("b", options)), (RefusalCode::Failed, said));
+        let said = match capacity > limits::ACCEPTED_RING_DEFAULT {
+            false => (
+                RefusalCode::Failed,
+                format!("hub b: shared memory for the ring that it writes: {why}"),
+            ),
+            true => (
+                RefusalCode::LimitReached,
+                format!(
+                    "hub b accepts rings of at most 268435456 bytes, not {capacity}; see \
+                     HubBuilder::largest_ring"
+                ),
+            ),
+        };
+        assert_eq!(refusal(a.link_with("b", options)), said);
     }
     a.link_to("b").expect("nothing is left of the failures");
 }
