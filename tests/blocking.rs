@@ -29,7 +29,8 @@ fn child_entry() {
 
 /// A few nanoseconds or a few microseconds, so that all moments of falling asleep are hit.
 fn dawdle(random: &mut Random) {
-    for _ in 0..random.below(1 << random.below(12)) {
+    let most = 1 << random.below(12);
+    for _ in 0..random.below(most) {
         std::hint::spin_loop();
     }
 }
@@ -216,30 +217,25 @@ fn a_writer_that_waits_for_room_is_woken() {
     const TIMES: usize = 200;
     let domain = Domain::new();
     let (_a, mut b, mut link) = full_link(&domain);
-    let (sleeping, woken) = (AtomicU64::new(0), std::sync::mpsc::channel());
-    let writer = nix::unistd::gettid();
+    let (woken, heard) = std::sync::mpsc::channel();
+    let stat = format!("/proc/self/task/{}/stat", nix::unistd::gettid());
     let mut took: Vec<Duration> = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let stat = format!("/proc/self/task/{}/stat", reader_of(&sleeping));
-            let mut took = Vec::new();
-            for _ in 0..TIMES {
-                roles::eventually("the writer sleeps", || {
-                    let stat = std::fs::read_to_string(&stat).unwrap();
-                    stat.contains(") S ")
-                });
+        let reader = scope.spawn(move || {
+            let once = |_| {
+                roles::eventually("the writer sleeps", || is_asleep(&stat));
                 let start = Instant::now();
                 while b.try_recv().unwrap().is_some() {}
-                woken.1.recv_timeout(LONG).expect("the writer was not woken");
-                took.push(start.elapsed());
-            }
-            took
+                heard.recv_timeout(LONG).expect("the writer was not woken");
+                start.elapsed()
+            };
+            (0..TIMES).map(once).collect()
         });
-        sleeping.store(writer.as_raw().cast_unsigned().into(), Ordering::Release);
         for _ in 0..TIMES {
             link.send(&pose(0)).unwrap();
-            woken.0.send(()).unwrap();
+            woken.send(()).unwrap();
             while link.try_send(&pose(0)).is_ok() {}
         }
+        // The reader's hub is gone when it has seen enough.
         reader.join().unwrap()
     });
     took.sort_unstable();
@@ -247,10 +243,9 @@ fn a_writer_that_waits_for_room_is_woken() {
     assert!(median < Duration::from_millis(3), "median of {TIMES} wake-ups: {median:?}");
 }
 
-/// The number of the thread that is to be watched, once it has been told.
-fn reader_of(told: &AtomicU64) -> u64 {
-    roles::eventually("the thread is known", || told.load(Ordering::Acquire) != 0);
-    told.load(Ordering::Acquire)
+/// Whether the thread with this file in /proc sleeps.
+fn is_asleep(stat: &str) -> bool {
+    std::fs::read_to_string(stat).unwrap().contains(") S ")
 }
 
 /// As an event loop would do it: arm, sleep in poll, receive until there is nothing.
@@ -335,29 +330,26 @@ fn a_closer_ends_all_waiting() {
     let domain = Domain::new();
     let waits = [Wait::Block, Wait::Spin, Wait::Backoff, Wait::default()];
     let receivers = waits.map(|wait| (wait, true));
-    for (index, (wait, receives)) in
-        receivers.into_iter().chain([(Wait::Block, false)]).enumerate()
+    for (index, (wait, receives)) in receivers.into_iter().chain([(Wait::Block, false)]).enumerate()
     {
         let mut hub = domain.hub(&format!("hub-{index}"));
         hub.set_wait(wait);
         let closer = hub.closer();
-        let thread = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| {
-                thread.store(nix::unistd::gettid().as_raw() as u64, Ordering::Release);
-                match receives {
-                    true => assert!(hub.recv().unwrap().is_none()),
-                    false => assert!(hub.accept().unwrap().is_none()),
-                }
-            });
-            let stat = format!("/proc/self/task/{}/stat", reader_of(&thread));
-            let asleep = || std::fs::read_to_string(&stat).unwrap().contains(") S ");
-            if !matches!(wait, Wait::Spin | Wait::Backoff) {
-                roles::eventually("it sleeps", asleep);
+        let (told, thread) = std::sync::mpsc::channel();
+        let waiter = std::thread::spawn(move || {
+            told.send(nix::unistd::gettid()).unwrap();
+            match receives {
+                true => assert!(hub.recv().unwrap().is_none()),
+                false => assert!(hub.accept().unwrap().is_none()),
             }
-            closer.close();
-            waiter.join().unwrap();
+            hub
         });
+        let stat = format!("/proc/self/task/{}/stat", thread.recv().unwrap());
+        if !matches!(wait, Wait::Spin | Wait::Backoff) {
+            roles::eventually("it sleeps", || is_asleep(&stat));
+        }
+        closer.close();
+        let mut hub = waiter.join().unwrap();
         // From now on, too.
         assert!(hub.recv().unwrap().is_none());
         assert!(hub.recv_timeout(LONG).unwrap().is_none());

@@ -8,7 +8,9 @@ use common::process::{Child, LONG, Wire, enter, wait_until, within};
 use common::random::{Random, mix};
 use common::scribble::{Scribbler, TARGETS, Target, Vandal};
 use common::{Domain, Note, Pose, pose};
-use ephapse::ring::{Fencing, Kind, LossyError, LossyReader, Position, Reader, RecordError, Writer};
+use ephapse::ring::{
+    Fencing, Kind, LossyError, LossyReader, Position, Reader, RecordError, Writer,
+};
 use ephapse::segment::{RingMemory, RingOptions};
 use ephapse::{Hub, LinkId, LinkOptions, Payloads, Received, RecvError, SendError, Wait};
 use parking_lot::Mutex;

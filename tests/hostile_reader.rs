@@ -200,8 +200,7 @@ fn lie(wire: &Wire) {
     let setup = wire.receive().unwrap();
     let (domain, claim) = setup.split_once(' ').unwrap();
     let claim: u64 = claim.parse().unwrap();
-    let mut hub =
-        Hub::builder("liar").domain(ephapse::Domain::at(domain)).connect().unwrap();
+    let mut hub = Hub::builder("liar").domain(ephapse::Domain::at(domain)).connect().unwrap();
     let _link = hub.link_to("victim").unwrap();
     wire.send("linked");
     wire.expect("read, then lie");

@@ -15,113 +15,87 @@ use rules::Findings;
 use source::Project;
 use std::path::Path;
 
-/// Fails with all that a rule has found.
-fn check(rule: impl Fn(&Project) -> Findings) {
-    let findings = rule(&Project::read(Path::new(env!("CARGO_MANIFEST_DIR"))));
+/// What breaks something, as `file:line: what to do`.
+type Rule = fn(&Project) -> Findings;
+
+/// Fails with all that the rules have found.
+fn check(rules: &[Rule]) {
+    let project = Project::read(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let findings: Findings = rules.iter().flat_map(|rule| rule(&project)).collect();
     assert!(findings.is_empty(), "{} found:\n{}", findings.len(), findings.join("\n"));
 }
 
 #[test]
-fn invariant_each_layer_uses_only_those_above() {
-    check(layers::against_the_layers);
+fn invariant_layers() {
+    check(&[layers::against_the_layers, ring_knows_files, supervisor_sees_events]);
 }
 
 /// The ring works on any memory: no files, no kernel, no serialisation.
-#[test]
-fn invariant_the_ring_knows_no_files() {
-    check(ring_knows_files);
-}
-
 fn ring_knows_files(project: &Project) -> Findings {
     let foreign = ["nix", "libc", "rkyv", "std::fs", "std::io", "std::os", "std::process"];
     layers::mentions(project, "ring", &foreign)
 }
 
-/// It introduces hubs to one another and is not on the path of data.
-#[test]
-fn invariant_the_supervisor_never_sees_an_event() {
-    check(supervisor_sees_events);
-}
-
+/// The supervisor introduces hubs to one another and is not on the path of data.
 fn supervisor_sees_events(project: &Project) -> Findings {
     layers::mentions(project, "supervisor", &["ring", "event", "hub", "RingMemory", "Reader"])
 }
 
-/// What the model checker covers takes its atomics from `sync`, and so can be compiled with the
-/// checker's own.
 #[test]
-fn invariant_modelled_atomics_have_one_door() {
-    check(atomics_past_the_door);
+fn invariant_unsafe_islands() {
+    check(&[rules::unsafe_elsewhere, rules::unsafe_unexplained]);
 }
 
+#[test]
+fn invariant_orderings() {
+    check(&[rules::orders_without_partner, rules::relaxed_unexplained, atomics_past_the_door]);
+}
+
+/// What the model checker covers takes its atomics from `sync`, and so can be compiled with the
+/// checker's own.
 fn atomics_past_the_door(project: &Project) -> Findings {
     let doors = ["std::sync::atomic", "core::sync::atomic", "loom"];
     ["ring", "wait"].iter().flat_map(|module| layers::mentions(project, module, &doors)).collect()
 }
 
 #[test]
-fn invariant_unsafe_stays_on_its_islands() {
-    check(rules::unsafe_elsewhere);
+fn invariant_no_prints() {
+    check(&[rules::prints]);
 }
 
 #[test]
-fn invariant_every_release_has_its_acquire() {
-    check(rules::orders_without_partner);
+fn invariant_sizes() {
+    check(&[rules::long_files, rules::long_functions]);
 }
 
 #[test]
-fn invariant_the_library_never_prints() {
-    check(rules::prints);
-}
-
-#[test]
-fn architecture_invariants_name_their_checks() {
-    check(rules::invariants_without_check);
-}
-
-#[test]
-fn files_are_short() {
-    check(rules::long_files);
-}
-
-#[test]
-fn functions_are_short() {
-    check(rules::long_functions);
+fn invariants_name_their_checks() {
+    check(&[rules::invariants_without_check]);
 }
 
 #[test]
 fn files_begin_with_their_purpose() {
-    check(rules::files_without_purpose);
-}
-
-#[test]
-fn unsafe_is_explained() {
-    check(rules::unsafe_unexplained);
-}
-
-#[test]
-fn relaxed_is_explained() {
-    check(rules::relaxed_unexplained);
+    check(&[rules::files_without_purpose]);
 }
 
 #[test]
 fn nothing_is_left_undone() {
-    check(rules::left_undone);
+    check(&[rules::left_undone]);
 }
 
 #[test]
-fn tests_wait_for_events_not_for_time() {
-    check(rules::sleeps);
+fn nobody_sleeps_without_a_reason() {
+    check(&[rules::sleeps]);
 }
 
 #[test]
 fn dependencies_have_reasons() {
-    check(rules::dependencies_without_reason);
+    check(&[rules::dependencies_without_reason]);
 }
 
 #[test]
 fn the_project_stands_alone() {
-    check(rules::references_to_elsewhere);
+    check(&[rules::references_to_elsewhere]);
 }
 
 /// What a rule finds in one file of a project that has nothing else.

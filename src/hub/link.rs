@@ -13,8 +13,8 @@ use crossbeam_utils::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a writer that waits for room sleeps at most before it looks by itself whether the other
-/// side still lives.
+/// How long a writer that waits for room sleeps at most before it looks by itself: whether the
+/// other side still lives, and whether the one fence in thousands that is missed (`sync`) was its.
 const ROOM_NAP: Duration = Duration::from_millis(10);
 
 /// Sends events to one other hub. What comes back arrives at the hub ([`Hub::recv`]).

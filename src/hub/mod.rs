@@ -5,6 +5,7 @@
 //! supervisors of all its hubs (`control`); it leaves new links and bad news in a queue without a
 //! lock, which the hub looks into when it finds no event.
 
+mod accept;
 mod batch;
 mod builder;
 mod control;
@@ -151,54 +152,6 @@ impl Hub {
         Ok(link)
     }
 
-    /// The next link that another hub has opened with this one, if there is one. Its events
-    /// arrive whether it is taken or not; it is needed to answer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`].
-    pub fn try_accept(&mut self) -> Result<Option<Link>, Error> {
-        self.usable()?;
-        self.take_mail();
-        Ok(self.accepted.pop_front())
-    }
-
-    /// As [`try_accept`](Self::try_accept), waiting until `timeout` has passed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`].
-    pub fn accept_timeout(&mut self, timeout: Duration) -> Result<Option<Link>, Error> {
-        self.accept_by(after(timeout))
-    }
-
-    /// As [`try_accept`](Self::try_accept), waiting for as long as it takes. `None` only when the
-    /// hub is closed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forked`].
-    pub fn accept(&mut self) -> Result<Option<Link>, Error> {
-        self.accept_by(None)
-    }
-
-    fn accept_by(&mut self, by: Option<Instant>) -> Result<Option<Link>, Error> {
-        loop {
-            if let Some(link) = self.try_accept()? {
-                return Ok(Some(link));
-            }
-            self.bell.arm();
-            let over = by.is_some_and(|by| Instant::now() >= by);
-            if over || self.shared.is_closed() {
-                self.bell.disarm();
-                return Ok(None);
-            }
-            // Nothing about mail needs a fence: the control thread rings in any case.
-            while !self.shared.has_mail() && self.bell.sleep(by) == Woken::LookAgain {}
-            self.bell.disarm();
-        }
-    }
-
     /// The next event of any link, if there is one. No system call, no lock, no allocation.
     ///
     /// # Errors
@@ -282,6 +235,9 @@ impl Hub {
             }
             if let Some(found) = self.find()? {
                 return self.receive(found).map(Some);
+            }
+            if self.inlets.take_caught_up() {
+                waiter.pause();
             }
             match waiter.step() {
                 Step::Look => {}

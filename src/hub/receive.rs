@@ -2,6 +2,7 @@
 
 use super::state::{LinkId, LinkShared, SlotGuard};
 use crate::event::{self, Event, EventError, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp};
+use crate::limits::LINE;
 use crate::ring::{CommitWord, Reader, RecordError};
 use crate::segment::RingMemory;
 use rkyv::util::AlignedVec;
@@ -72,6 +73,8 @@ pub(super) struct Inlet {
     pub _slot: SlotGuard,
     /// Whether its payloads are read where the other side wrote them.
     pub in_place: bool,
+    /// The position at which it was found empty last.
+    pub empty_at: u64,
     /// Set when nothing more will be written: what is there is read, then the inlet is removed.
     pub leaving: Option<Leaving>,
 }
@@ -83,6 +86,9 @@ const TURN: u32 = 64;
 /// about as fast with a hundred idle links beside it as alone.
 const IDLE_LOOKS: usize = 8;
 
+/// Bytes of records in a row that make a stream.
+const STREAM: u64 = 16 * LINE as u64;
+
 /// All rings that a hub reads.
 #[derive(Debug, Default)]
 pub(super) struct Inlets {
@@ -90,6 +96,8 @@ pub(super) struct Inlets {
     /// The one that had a record last.
     current: usize,
     turn: u32,
+    /// The busy ring has just run empty after a stream of records.
+    caught_up: bool,
 }
 
 /// Where a record waits.
@@ -151,8 +159,14 @@ impl Inlets {
         }
         let busy = self.current.min(count - 1);
         let busy_is_idle = self.turn < TURN;
-        if busy_is_idle && let Some(found) = self.look_at(busy)? {
-            return Ok(Some(found));
+        if busy_is_idle {
+            if let Some(found) = self.look_at(busy)? {
+                return Ok(Some(found));
+            }
+            let inlet = &mut self.all[busy];
+            let position = inlet.reader.position();
+            self.caught_up = position - inlet.empty_at >= STREAM;
+            inlet.empty_at = position;
         }
         self.turn = 0;
         let mut index = busy;
@@ -170,6 +184,14 @@ impl Inlets {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a stream has just run empty. A reader that then looks at the next record's place at
+    /// once, and again for each record, takes the line away from a writer that is filling it, and
+    /// both fall to a small part of their speed; so who waits should pause once. An answer that is
+    /// waited for is never part of a stream.
+    pub(super) fn take_caught_up(&mut self) -> bool {
+        std::mem::take(&mut self.caught_up)
     }
 
     #[inline(always)]

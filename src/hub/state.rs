@@ -1,7 +1,7 @@
 //! What the threads of one hub share: its own, those that send, and the control thread.
 
 use crate::segment::{Cursors, Process};
-use crate::wait::bell::ring;
+use crate::wait::ring;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::fmt;
 use std::os::fd::OwnedFd;

@@ -95,6 +95,7 @@ impl Channel {
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::ETOOMANYREFS | Errno::ENOBUFS) if patience > 0 => {
                     patience -= 1;
+                    // Sleep: no event tells when there is room again.
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::HungUp),

@@ -20,6 +20,7 @@ unsafe impl Sync for Position {}
 
 impl std::fmt::Debug for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Relaxed: for people to look at.
         f.debug_tuple("Position").field(&self.word().load(Ordering::Relaxed)).finish()
     }
 }

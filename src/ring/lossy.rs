@@ -83,6 +83,7 @@ impl<M: Memory> LossyReader<M> {
         // SYNC(claim): pairs with the release fence in `Writer::claim`. Whatever was seen above
         // of a later lap was written after its claim, which is seen below.
         fence(Ordering::Acquire);
+        // Relaxed: the fence orders it.
         let claim = self.memory.header_word(HeaderWord::Claim).load(Ordering::Relaxed);
         #[cfg(ephapse_model)]
         let claim = if self.broken { 0 } else { claim };

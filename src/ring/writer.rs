@@ -203,6 +203,7 @@ impl<M: Memory> Writer<M> {
         let chunk = end.max(self.position + capacity / CLAIM_PARTS);
         self.limit = chunk.min(self.gate).min(self.visible + capacity);
         // What was claimed once may have been scribbled on, and stays claimed.
+        // Relaxed: the fence below orders it before what is written.
         self.claimed = self.claimed.max(self.limit);
         self.memory.header_word(HeaderWord::Claim).store(self.claimed, Ordering::Relaxed);
         // SYNC(boundary): pairs with the acquire in `LossyReader`; what lies before is committed.
@@ -257,6 +258,7 @@ impl<M: Memory> Writer<M> {
     #[inline(always)]
     pub(super) fn append(&mut self, word: CommitWord) {
         self.memory.filled(self.position, word.len);
+        // Relaxed: the release of the first record's word orders it.
         self.memory.word(self.position).store(word.pack(), Ordering::Relaxed);
         self.position += stride(word.len);
         self.zeroed = 0;
@@ -310,6 +312,7 @@ impl<M: Memory> Writer<M> {
         // A quarter of the ring at least, so that a slow reader does not wake us for each record.
         let need = (stride(len) + LINE as u64).max(capacity / 4);
         let wanted = (self.position + need).saturating_sub(capacity).max(1);
+        // Relaxed: the fence orders it.
         self.memory.header_word(HeaderWord::RoomWanted).store(wanted, Ordering::Relaxed);
         // SYNC(sleep): pairs with the light fence in `Reader::publish`.
         heavy_fence();

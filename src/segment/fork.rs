@@ -56,6 +56,7 @@ fn wipe_in_children() {
     if wiped.is_err() {
         // A kernel or loader that cannot: fork() itself tells us.
         extern "C" fn in_child() {
+            // Relaxed: a forked child has one thread.
             PAGES.0[0].store(0, Ordering::Relaxed);
         }
         // SAFETY: the handler only stores to an atomic.

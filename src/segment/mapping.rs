@@ -129,6 +129,7 @@ impl Mapping {
         }
         // Kernels before 5.14. Reading maps a page for reading; the writer's pages have been
         // allocated already, so what remains for it is a small fault on the first write.
+        // Relaxed: the value does not matter.
         for offset in (0..self.len).step_by(page_size()) {
             core::hint::black_box(self.word(offset).load(core::sync::atomic::Ordering::Relaxed));
         }

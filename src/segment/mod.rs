@@ -22,8 +22,6 @@ pub(crate) mod futex;
 mod header;
 mod mapping;
 mod ring;
-#[cfg(test)]
-mod tests;
 
 pub use cursors::{Cursors, PeerCursors};
 pub use file::SegmentError;

@@ -1,15 +1,15 @@
 //! The doorbell: its owner's side and its peers' side.
 
 use super::confirm::{self, Sleeper};
+use super::ring::ring;
 use crate::ring::{Fencing, Position};
 use crate::sync::{Ordering, heavy_fence};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{pipe2, read, write};
+use nix::unistd::{pipe2, read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -195,12 +195,7 @@ impl Ringer {
     /// The kernel's: the descriptor is not one that can be opened for writing without blocking.
     pub fn new(word: Position, pipe: &OwnedFd, fencing: Fencing) -> Result<Self, Errno> {
         // Ask first what it is: to open a device, say, could have effects.
-        // SAFETY: asks about a descriptor that is open.
-        #[allow(unsafe_code)]
-        let is_pipe = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_GETPIPE_SZ) } > 0;
-        if !is_pipe {
-            return Err(Errno::ENOTSUP);
-        }
+        fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map_err(|_| Errno::ENOTSUP)?;
         // A description of our own: its non-blocking flag cannot be cleared by anybody else.
         let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
@@ -234,30 +229,4 @@ impl Ringer {
     pub fn pipe(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
-}
-
-/// Rings unconditionally. A full pipe has been rung already; a broken one has nobody to wake, and
-/// the signal that the kernel sends for that is taken back: a program written in C would die of
-/// it.
-pub(crate) fn ring(pipe: impl AsFd) {
-    let mut signal = SigSet::empty();
-    signal.add(Signal::SIGPIPE);
-    let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
-    let result = loop {
-        match write(&pipe, &[1]) {
-            Err(Errno::EINTR) => {}
-            result => break result,
-        }
-    };
-    let Some(before) = before else { return };
-    if result == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
-        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: both pointers are valid for the call; nobody is told of the signal's details.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::sigtimedwait(signal.as_ref(), core::ptr::null_mut(), &raw const at_once);
-        }
-    }
-    // It cannot fail with a mask that the kernel gave us.
-    let _ = before.thread_set_mask();
 }

@@ -4,7 +4,7 @@
 //! each process, started when a sleep first lasts longer than a nap, calls it for all of its
 //! sleepers together, and then rings for each of them that still sleeps.
 
-use super::bell::ring;
+use super::ring::ring;
 use crate::ring::Position;
 use crate::segment::Process;
 use crate::sync::{AtomicU64, Ordering, global_fence};

@@ -29,10 +29,12 @@
 //! take counts away, or fill it. Peers open the write end anew, so that the non-blocking flag is
 //! their own, and the pipe's mode allows nobody to open it for reading.
 
-pub(crate) mod bell;
+mod bell;
 mod confirm;
+mod ring;
 mod strategy;
 
 pub use bell::{Bell, Ringer, Woken};
+pub(crate) use ring::ring;
 pub use strategy::Wait;
 pub(crate) use strategy::{Step, Waiter};

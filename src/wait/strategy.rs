@@ -44,6 +44,9 @@ pub(crate) struct Waiter {
     looks: u32,
 }
 
+/// Pause instructions of between 15 and 50 ns each, by processor.
+const PAUSES: u32 = 48;
+
 /// The clock costs as much as many looks; it is asked once in so many.
 const LOOKS_PER_CLOCK: u32 = 64;
 
@@ -86,6 +89,13 @@ impl Waiter {
             Some(_) => {}
         }
         Step::Look
+    }
+
+    /// Lets a writer get ahead, one or two microseconds.
+    pub(crate) fn pause(&self) {
+        for _ in 0..PAUSES {
+            std::hint::spin_loop();
+        }
     }
 
     /// After waking up: spin again before the next sleep.

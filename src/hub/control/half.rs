@@ -234,6 +234,7 @@ impl Session {
             shared: Arc::clone(&shared),
             _slot: half.slot,
             in_place: false, // for the hub to decide
+            empty_at: start,
             leaving: None,
         };
         let watched = Watched {
