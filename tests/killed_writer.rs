@@ -194,7 +194,8 @@ fn kill_writers(
             child.wire.expect("linked");
             random.below(3000)
         };
-        std::thread::sleep(Duration::from_micros(delay)); // the random moment
+        // Sleep: until the random moment.
+        std::thread::sleep(Duration::from_micros(delay));
         child.kill();
         let word = |index| page.word(index).load(Ordering::Acquire);
         let outcome = Outcome { number, committed: word(COMMITTED), attempted: word(ATTEMPTED) };
@@ -288,7 +289,8 @@ fn read_all(hub: &mut Hub, seed: u64, outcomes: &std::sync::mpsc::Receiver<Outco
             }
         }
         if random.one_in(3000) {
-            std::thread::sleep(Duration::from_millis(2)); // so that rings fill up
+            // Sleep: so that rings fill up.
+            std::thread::sleep(Duration::from_millis(2));
         }
         for outcome in outcomes.try_iter() {
             assert!(killed.insert(outcome.number));

@@ -28,6 +28,7 @@ impl Holdings {
             || now.threads > self.threads
         {
             assert!(std::time::Instant::now() < deadline, "left behind: {now:?} after {self:?}");
+            // Sleep: between two looks; /proc tells nobody when it changes.
             std::thread::sleep(std::time::Duration::from_millis(5));
             now = Self::now();
         }

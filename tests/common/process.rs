@@ -153,6 +153,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
         assert!(Instant::now() < deadline, "this did not happen: {what}");
+        // Sleep: between two looks at the condition.
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -22,7 +22,6 @@ const UNSAFE_ISLANDS: [&str; 11] = [
     "src/protocol/descriptors.rs",
     "src/supervisor/door.rs",
     "src/hub/receive.rs",
-    "src/wait/bell.rs",
     "tools/src/bench/shared.rs",
 ];
 

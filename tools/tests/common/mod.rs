@@ -134,6 +134,7 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        // Sleep: between two looks at the condition.
         std::thread::sleep(Duration::from_millis(5));
     }
 }
