@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 20_000;
@@ -86,24 +86,22 @@ fn a_sleeper_that_is_stopped_again_and_again() {
     let mut random = Random::for_test("a_sleeper_that_is_stopped_again_and_again");
     let domain = Domain::new();
     let (mut hub, mut link, child) = echo_in(&domain);
-    let (stops, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let rounds = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let tormentor = scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
+        scope.spawn(|| {
+            for stop in 1..=STOPS {
+                let next = stop * ROUNDS / (STOPS + 1);
+                roles::eventually("some more rounds", || rounds.load(Ordering::Relaxed) >= next);
                 child.stop();
                 child.go_on();
-                stops.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let mut i = 0;
-        while i < ROUNDS / 2 || stops.load(Ordering::Relaxed) < STOPS {
-            assert!(!tormentor.is_finished(), "nobody stops it any more");
+        for i in 0..ROUNDS {
             dawdle(&mut random);
             link.send(&pose(i)).unwrap();
             assert_eq!(stamp(&mut hub), i);
-            i += 1;
+            rounds.store(i + 1, Ordering::Relaxed);
         }
-        over.store(true, Ordering::Relaxed);
     });
     drop(link);
     child.succeed();
@@ -152,7 +150,9 @@ fn three_hubs_that_ring_one() {
         answered += 1;
     }
     assert_eq!(answered, 3 * ROUNDS / 2);
-    children.map(Child::succeed);
+    for child in children {
+        child.succeed();
+    }
 }
 
 /// Processor time of a process or thread.
@@ -193,9 +193,10 @@ fn a_reader_that_sleeps_costs_nothing() {
 }
 
 fn full_link(domain: &Domain) -> (Hub, Hub, Link) {
-    let (mut a, b) = (domain.hub("a"), domain.hub("b"));
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
     let options = LinkOptions::default().send_capacity(4096);
     let mut link = a.link_with("b", options).unwrap();
+    assert!(b.accept_timeout(LONG).unwrap().is_some());
     while link.try_send(&pose(0)).is_ok() {}
     (a, b, link)
 }

@@ -23,7 +23,7 @@ fn child_entry() {
 fn forged() -> (Arc<AtomicU64>, Position) {
     let word = Arc::new(AtomicU64::new(0));
     // SAFETY: the word lives as long as its `Arc`, and is accessed as an atomic only.
-    let position = unsafe { Position::within(Arc::as_ptr(&word), Arc::clone(&word) as _) };
+    let position = unsafe { Position::within(Arc::as_ptr(&word), true, Arc::clone(&word) as _) };
     (word, position)
 }
 

@@ -103,7 +103,7 @@ fn nested_values_raw_bytes_and_loans() {
     let mut loan = link.loan(1000).unwrap();
     loan[..4].copy_from_slice(b"loan");
     loan.send_len(4);
-    drop(link.loan(10).unwrap());
+    let _ = link.loan(10).unwrap(); // aborted
     {
         let event = b.recv().unwrap().unwrap();
         let seen = event.get::<common::Note>().unwrap();

@@ -124,7 +124,7 @@ fn every_seal_is_needed() {
         check_cursors(Forged { seals, ..cursors() }, &not_sealed(name));
     }
     // Sealed against all writing, the creator's too: not what a creator of ours does.
-    let seals = all_seals() - future_write | SealFlag::F_SEAL_WRITE;
+    let seals = (all_seals() - future_write) | SealFlag::F_SEAL_WRITE;
     check_ring(Forged { seals, ..ring() }, &not_sealed("FUTURE_WRITE"));
 }
 
@@ -231,7 +231,7 @@ fn other_kinds_of_descriptors_are_refused() {
     }
     // A memfd that cannot be sealed has the seal against further seals, and no other.
     check(open_ring(&plain), &not_sealed("SHRINK, GROW, FUTURE_WRITE"));
-    let path = std::ffi::CStr::from_bytes_with_nul(b"/\0").unwrap();
+    let path = c"/";
     let only_a_path = nix::fcntl::OFlag::O_PATH;
     let place = nix::fcntl::open(path, only_a_path, nix::sys::stat::Mode::empty()).unwrap();
     check(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// commit word: the body is aligned as it would be in a ring.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-struct Line([u8; 64]);
+struct Line(#[allow(dead_code)] [u8; 64]);
 
 struct Words {
     header: [AtomicU64; 3],

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! This module owns every mapping. A [`Mapping`] is a range of addresses that stays mapped until
+//! This module owns every mapping. A `Mapping` is a range of addresses that stays mapped until
 //! it is dropped, whose size the kernel has promised never to change (the seals), so that no
 //! access inside it can fault. Words in it are only ever accessed as atomics; see `ring::Memory`
 //! for what is promised of record bodies.

@@ -122,7 +122,7 @@ impl RingMemory {
         let header = mapping.base().as_ptr();
         // SAFETY: the mapping is a page and twice `capacity` long.
         let data = unsafe { header.add(page_size()) };
-        Self { header, data, mask: capacity - 1, start, mapping: mapping }
+        Self { header, data, mask: capacity - 1, start, mapping }
     }
 
     /// Where the first record starts, as the header says.

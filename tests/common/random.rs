@@ -16,7 +16,9 @@ impl Random {
                 mix(now.as_nanos() as u64) >> 16
             }
         };
-        writeln!(std::io::stderr(), "{test}: EPHAPSE_SEED={seed}").unwrap();
+        // Not a print: those are for tests that capture what is printed, and this one must be seen.
+        let line = format!("{test}: EPHAPSE_SEED={seed}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
         Self(seed)
     }
 
