@@ -1,7 +1,7 @@
 //! The doorbell: its owner's side and its peers' side.
 
 use super::confirm::{self, Sleeper};
-use super::ring::ring;
+use super::ring::{is_sigpipe_ignored, ring, ring_plainly};
 use crate::ring::{Fencing, Position};
 use crate::sync::{Ordering, heavy_fence};
 use nix::errno::Errno;
@@ -183,6 +183,8 @@ pub struct Ringer {
     word: Position,
     pipe: OwnedFd,
     fencing: Fencing,
+    /// Asked when the link was opened; a program that changes it later must expect the signal.
+    sigpipe_ignored: bool,
     /// The period of sleep that we have rung for.
     rung: u64,
 }
@@ -200,7 +202,8 @@ impl Ringer {
         let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
         let pipe = open(path.as_str(), flags, Mode::empty())?;
-        Ok(Self { word, pipe, fencing, rung: 0 })
+        let sigpipe_ignored = is_sigpipe_ignored();
+        Ok(Self { word, pipe, fencing, sigpipe_ignored, rung: 0 })
     }
 
     /// After a commit: wakes the reader if it sleeps. No system call if it does not; one for each
@@ -221,7 +224,12 @@ impl Ringer {
     #[cold]
     fn ring(&mut self, period: u64) {
         self.rung = period;
-        ring(&self.pipe);
+        if self.sigpipe_ignored {
+            // Whatever comes of it: see there.
+            let _ = ring_plainly(&self.pipe);
+        } else {
+            ring(&self.pipe);
+        }
     }
 
     /// The pipe's write end, which reports an error when the reader is gone.

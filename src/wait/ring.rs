@@ -11,19 +11,33 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::write;
 use std::os::fd::AsFd;
 
-/// Rings unconditionally. A full pipe has been rung already; a broken one has nobody to wake, and
-/// the signal that the kernel sends for that is taken back: a program written in C would die of
-/// it.
+/// Whether a write to a broken pipe only fails, and sends no signal that would end the program: so
+/// in every Rust program that has not changed it, not in one written in C.
+pub(super) fn is_sigpipe_ignored() -> bool {
+    // SAFETY: all-zero is a valid sigaction, to be overwritten.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    // SAFETY: only asks; the pointer is valid for the call.
+    let asked = unsafe { libc::sigaction(libc::SIGPIPE, core::ptr::null(), &raw mut action) };
+    asked == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Rings where SIGPIPE is ignored. A full pipe has been rung already; a broken one has nobody to
+/// wake.
+pub(super) fn ring_plainly(pipe: impl AsFd) -> Result<(), Errno> {
+    loop {
+        match write(&pipe, &[1]) {
+            Err(Errno::EINTR) => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// Rings, and takes back the signal that the kernel sends if nobody holds the other end.
 pub(crate) fn ring(pipe: impl AsFd) {
     let mut signal = SigSet::empty();
     signal.add(Signal::SIGPIPE);
     let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
-    let result = loop {
-        match write(&pipe, &[1]) {
-            Err(Errno::EINTR) => {}
-            result => break result,
-        }
-    };
+    let result = ring_plainly(pipe);
     let Some(before) = before else { return };
     if result == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
