@@ -27,12 +27,17 @@ pub struct Writer<M: Memory> {
     gate: u64,
     /// A position beyond `position` whose word has already been zeroed.
     zeroed: u64,
+    /// The readers were well behind when we looked last: throughput counts, not latency.
+    is_stream: bool,
     max_body: usize,
     gates: Vec<Gate>,
     closed: bool,
     #[cfg(ephapse_model)]
     broken: bool,
 }
+
+/// Bytes that a reader is behind in a stream. One that answers each record is never so far.
+const STREAM: u64 = 32 * LINE as u64;
 
 /// What will be written is claimed this much at a time: lossy readers lose at most this
 /// part of the ring's memory of the past, and the header is written once in as many bytes.
@@ -64,6 +69,7 @@ impl<M: Memory> Writer<M> {
             claimed: start,
             gate: u64::MAX,
             zeroed: 0,
+            is_stream: false,
             max_body: max_body(capacity),
             gates: Vec::new(),
             closed: false,
@@ -184,12 +190,12 @@ impl<M: Memory> Writer<M> {
         if end > self.visible + capacity as u64 {
             return Err(RingError::Full); // of the batch itself
         }
+        self.gate = self.look_at_readers()?;
         if end > self.gate {
-            self.gate = self.look_at_readers()?;
-            if end > self.gate {
-                return Err(RingError::Full);
-            }
+            return Err(RingError::Full);
         }
+        let free = self.gate - self.position;
+        self.is_stream = (capacity as u64).saturating_sub(free) >= STREAM;
         self.claim(end);
         Ok(())
     }
@@ -290,11 +296,12 @@ impl<M: Memory> Writer<M> {
     }
 
     /// Zeroes the word that a small record would zero next, while nobody waits for us: the cache
-    /// miss on that line is then not in front of the next commit.
+    /// miss on that line is then not in front of the next commit. In a stream it would be in front
+    /// of the next record all the same, and stand in its way for longer.
     #[inline(always)]
     fn zero_early(&mut self) {
         let next = self.position + LINE as u64;
-        if next + LINE as u64 <= self.limit && !self.is_broken() {
+        if !self.is_stream && next + LINE as u64 <= self.limit && !self.is_broken() {
             // Relaxed: beyond our position, where nobody looks before a commit leads there.
             self.memory.word(next).store(0, Ordering::Relaxed);
             self.zeroed = next;
