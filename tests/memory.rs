@@ -164,7 +164,7 @@ fn an_idle_link_is_small_and_all_there() {
     // The first lap, each way: everything is there already.
     let mut faults = Vec::new();
     for (writer, reader) in [(0, 1), (1, 0)] {
-        let mut sides = [&mut opener, &mut acceptor];
+        let sides = [&mut opener, &mut acceptor];
         for (side, what) in [(writer, "write"), (reader, "read")] {
             sides[side].say(what);
             faults.push((what, sides[side].hear()));

@@ -207,10 +207,19 @@ impl Session {
             ToHub::Closed { link, gone, reason } => {
                 tracing::debug!(link, reason, "closed");
                 let why = if gone { Leaving::PeerGone } else { Leaving::Closed };
+                self.withdrawn(LinkId(link));
                 self.link_over(LinkId(link), why);
             }
         }
         None
+    }
+
+    /// The supervisor says that a link is over, of which it has not said that it was open: its
+    /// opener has given up, and never attached. Nobody needs to hear of it.
+    fn withdrawn(&mut self, id: LinkId) {
+        if self.opening.remove(&id).is_some() {
+            self.over.extend(self.links.remove(&id));
+        }
     }
 
     /// A link has ended, from the other side or from the protocol's point of view.
