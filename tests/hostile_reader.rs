@@ -168,7 +168,7 @@ fn the_text_names_the_liar_and_the_lie() {
         }
         RingError::Full
     };
-    for lie in [0, 64, 127, 4161, 1 << 40, u64::MAX - 1] {
+    for lie in [0, 64, 127, 4161, 1 << 40, u64::MAX - 2] {
         let mut triangle = Triangle::new(4096);
         // Both have read two records, and the ring is full again.
         fill(&mut triangle.writer, 2);
@@ -248,7 +248,7 @@ fn send_on(link: &mut ephapse::Link) -> SendError {
 #[test]
 fn a_lying_hub_loses_its_link() {
     // Behind what it said before, ahead of what was written, wild.
-    for claim in [0, 64, 1 << 40, 1 << 63, u64::MAX - 1] {
+    for claim in [0, 64, 1 << 40, 1 << 63, u64::MAX - 2] {
         victim_of(claim, |hub, link, child| {
             let error = send_on(link);
             assert!(matches!(error, SendError::ReaderLied { .. }), "{error}");

@@ -4,7 +4,7 @@ mod common;
 
 use common::process::{Child, LONG, Wire, enter};
 use common::{Domain, pose};
-use ephapse::{Error, Hub, Link, LinkOptions, RefusalCode, SendError};
+use ephapse::{Error, Hub, Link, LinkOptions, SendError};
 
 const MIB: usize = 1 << 20;
 
@@ -119,7 +119,8 @@ fn frames_of_all_sizes_up_to_the_largest_possible() {
 }
 
 fn link_with(domain: &Domain, capacity: usize) -> (Hub, Hub, Link) {
-    let (mut a, b) = (domain.hub("a"), domain.hub("b"));
+    let mut a = domain.hub("a");
+    let b = Hub::builder("b").domain(domain.domain()).largest_ring(1 << 30).connect().unwrap();
     let options = LinkOptions::default().send_capacity(capacity).receive_capacity(capacity);
     let link = a.link_with("b", options).unwrap();
     (a, b, link)
@@ -198,11 +199,26 @@ fn impossible_capacities_are_refused() {
         assert_eq!(error.to_string(), format!("shared memory for the ring that we write: {why}"));
         let options = LinkOptions::default().receive_capacity(capacity);
         let error = a.link_with("b", options).unwrap_err();
-        assert!(matches!(error, Error::Refused { code: RefusalCode::Failed, .. }), "{error:?}");
-        assert_eq!(
-            error.to_string(),
-            format!("hub b: shared memory for the ring that it writes: {why}")
-        );
+        assert!(matches!(error, Error::Segment { .. }), "{error:?}");
+        assert_eq!(error.to_string(), format!("shared memory for the ring that we ask for: {why}"));
     }
     a.link_to("b").expect("nothing stays behind");
+}
+
+#[test]
+fn others_cannot_make_a_hub_make_or_map_more_than_it_wants() {
+    let domain = Domain::new();
+    let mut a = domain.hub("a");
+    let _b = Hub::builder("b").domain(domain.domain()).largest_ring(1 << 20).connect().unwrap();
+    for options in [
+        LinkOptions::default().send_capacity(2 << 20),
+        LinkOptions::default().receive_capacity(2 << 20),
+    ] {
+        let error = a.link_with("b", options).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "hub b accepts rings of at most 1048576 bytes, not 2097152; see \
+             HubBuilder::largest_ring"
+        );
+    }
 }

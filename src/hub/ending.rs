@@ -4,7 +4,7 @@ use super::Hub;
 use super::control::Mail;
 use super::receive::{Found, Leaving, Payloads, RecvError};
 use super::state::LinkState;
-use crate::ring::RecordError;
+use crate::ring::{Memory, RecordError};
 use std::sync::Arc;
 
 /// Why a ring is no longer read.
@@ -110,6 +110,9 @@ impl Hub {
                         && inlet.leaving.is_none()
                     {
                         inlet.leaving = Some(why);
+                        // A ring that was made to repeat itself would never end.
+                        let capacity = inlet.reader.memory().capacity() as u64;
+                        inlet.last = inlet.reader.position() + capacity;
                         self.leaving += 1;
                     }
                 }

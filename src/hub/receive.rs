@@ -77,6 +77,8 @@ pub(super) struct Inlet {
     pub empty_at: u64,
     /// Set when nothing more will be written: what is there is read, then the inlet is removed.
     pub leaving: Option<Leaving>,
+    /// Then the position beyond which no honest writer can have written.
+    pub last: u64,
 }
 
 /// Records taken from one link before the others are looked at.
@@ -216,7 +218,8 @@ impl Inlets {
     pub(super) fn finished(&self) -> Option<(usize, Leaving)> {
         self.all.iter().enumerate().find_map(|(index, inlet)| {
             let leaving = inlet.leaving?;
-            matches!(inlet.reader.peek(), Ok(None)).then_some((index, leaving))
+            let at_end = inlet.reader.position() >= inlet.last;
+            (at_end || matches!(inlet.reader.peek(), Ok(None))).then_some((index, leaving))
         })
     }
 

@@ -97,6 +97,15 @@ impl RingMemory {
         Ok((writer, SharedRing { file, capacity, huge_pages }))
     }
 
+    /// Whether a ring can have so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::WrongCapacity`].
+    pub fn check(capacity: usize) -> Result<(), SegmentError> {
+        check_capacity(capacity as u64).map(drop)
+    }
+
     /// Maps a segment that another process made, for reading, after verifying its seals, its size
     /// and its header. `capacity` is what the other process declared.
     ///

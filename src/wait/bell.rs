@@ -67,6 +67,8 @@ impl Bell {
         // Relaxed: peers are told of the word later.
         word.word().store(0, Ordering::Relaxed);
         let sleeper = Arc::new(Sleeper::new(word.clone(), write_end));
+        // If it cannot be had now it is asked for again when it is needed.
+        confirm::start();
         Ok(Self { word, period: 0, certainty: Certainty::Certain, read_end, sleeper })
     }
 

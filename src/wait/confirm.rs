@@ -1,8 +1,8 @@
 //! The thread that executes global fences for those who sleep.
 //!
 //! A global fence takes 8 to 16 ms, in which nobody could wake who called it. So one thread for
-//! each process, started when a sleep first lasts longer than a nap, calls it for all of its
-//! sleepers together, and then rings for each of them that still sleeps.
+//! each process calls it for all of its sleepers together, and then rings for each of them that
+//! still sleeps.
 
 use super::ring::ring;
 use crate::ring::Position;
@@ -46,7 +46,9 @@ impl Sleeper {
     }
 }
 
-#[derive(Default)]
+/// Doorbells for which there is room from the start.
+const SLEEPERS: usize = 64;
+
 struct Requests {
     /// The process whose thread serves this queue.
     served_by: Option<Process>,
@@ -56,37 +58,45 @@ struct Requests {
 static REQUESTS: Mutex<Requests> = Mutex::new(Requests { served_by: None, waiting: Vec::new() });
 static ARRIVED: Condvar = Condvar::new();
 
-/// Has the global fence executed, and `sleeper` rung for its `period` of sleep.
-pub(super) fn ask(sleeper: &Arc<Sleeper>, period: u64) {
+/// Starts this process's thread, if it does not run yet; `false` if there is none to be had.
+pub(super) fn start() -> bool {
     let this = Process::current();
     let mut requests = REQUESTS.lock();
-    if requests.served_by != Some(this) {
-        // In a forked child the queue may hold what its parent asked for.
-        requests.waiting.clear();
-        let thread = std::thread::Builder::new().name("ephapse-fence".to_owned());
-        if thread.spawn(serve).is_err() {
-            // No thread to be had: execute it here, and be deaf for some milliseconds.
-            drop(requests);
-            global_fence();
-            return sleeper.confirm(period);
-        }
-        requests.served_by = Some(this);
+    if requests.served_by == Some(this) {
+        return true;
     }
-    requests.waiting.push((Arc::clone(sleeper), period));
+    // In a forked child the queue may hold what its parent asked for.
+    requests.waiting = Vec::with_capacity(SLEEPERS);
+    let thread = std::thread::Builder::new().name("ephapse-fence".to_owned());
+    let started = thread.spawn(serve).is_ok();
+    requests.served_by = started.then_some(this);
+    started
+}
+
+/// Has the global fence executed, and `sleeper` rung for its `period` of sleep.
+pub(super) fn ask(sleeper: &Arc<Sleeper>, period: u64) {
+    if !start() {
+        // Execute it here, and be deaf for some milliseconds.
+        global_fence();
+        return sleeper.confirm(period);
+    }
+    REQUESTS.lock().waiting.push((Arc::clone(sleeper), period));
     ARRIVED.notify_one();
 }
 
 fn serve() {
     // Signals are the program's own threads' business; this cannot fail with a full set.
     let _ = nix::sys::signal::SigSet::all().thread_block();
+    let mut served = Vec::with_capacity(SLEEPERS);
     loop {
-        let waiting = {
+        {
             let mut requests = REQUESTS.lock();
             ARRIVED.wait_while(&mut requests, |requests| requests.waiting.is_empty());
-            std::mem::take(&mut requests.waiting)
-        };
+            // Both lists keep their memory: to go to sleep allocates nothing.
+            std::mem::swap(&mut requests.waiting, &mut served);
+        }
         global_fence();
-        for (sleeper, period) in waiting {
+        for (sleeper, period) in served.drain(..) {
             sleeper.confirm(period);
         }
     }

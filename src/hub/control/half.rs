@@ -236,6 +236,7 @@ impl Session {
             in_place: false, // for the hub to decide
             empty_at: start,
             leaving: None,
+            last: u64::MAX,
         };
         let watched = Watched {
             shared: Arc::clone(&shared),

@@ -174,6 +174,8 @@ impl Control {
         };
         let (writer, ring) =
             RingMemory::create(own).map_err(Error::segment("the ring that we write"))?;
+        RingMemory::check(options.receive_capacity)
+            .map_err(Error::segment("the ring that we ask for"))?;
         let (answer, opened) = sync_channel(1);
         let outgoing = Outgoing::new(hub, to, writer, ring, options.receive_capacity, answer)?;
         let request = self.next_request();
