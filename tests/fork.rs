@@ -7,7 +7,7 @@ mod common;
 
 use common::roles::{self, Child, LONG};
 use common::{Domain, pose};
-use ephapse::{Error, Hub, Link, RecvError, SendError};
+use ephapse::{Error, Hub, Link, RecvError, SendError, Supervisor};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -26,6 +26,7 @@ fn child_entry() {
         Some("drops-all") => in_fork(drop),
         Some("opens-its-own") => in_fork(opens_its_own),
         Some("outlives") => outlives(),
+        Some("supervisor") => supervisor(),
         Some(other) => panic!("no role {other}"),
     }
 }
@@ -41,7 +42,7 @@ fn forked(play: impl FnOnce()) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn fork_off(play: impl FnOnce(Inherited), inherited: Inherited) -> (Pid, Inherited) {
+fn fork_off<T>(play: impl FnOnce(T), inherited: T) -> (Pid, T) {
     // SAFETY: the child uses what a forked child of a process with threads may use: what glibc
     // keeps in order across fork (its allocator), and the library that is tested here.
     match unsafe { fork() }.unwrap() {
@@ -188,6 +189,15 @@ fn outlives() {
     std::thread::park();
 }
 
+/// Opens the test's domain, and serves it after a forked child has dropped what it inherited.
+fn supervisor() {
+    let supervisor = Supervisor::bind(roles::domain()).unwrap();
+    let (child, supervisor) = fork_off(drop, supervisor);
+    well_ended(child);
+    roles::tell("serving");
+    supervisor.run().unwrap();
+}
+
 /// Three events from "parent", without a gap, which are answered once; then its end.
 fn expect_parent(hub: &mut Hub) {
     let mut links: Vec<Link> = Vec::new();
@@ -258,4 +268,15 @@ fn a_forked_child_does_not_keep_its_dead_parent_alive() {
     let error = hub.recv_timeout(LONG).map(drop).unwrap_err();
     assert!(matches!(error, RecvError::PeerGone { .. }), "{error}");
     roles::eventually("the dead hub's name is free", || hub.hubs().unwrap().len() == 1);
+}
+
+#[test]
+fn a_forked_child_that_drops_a_supervisor() {
+    let dir = tempfile::tempdir().unwrap();
+    let domain = ephapse::Domain::at(dir.path().join("domain"));
+    let mut child = Child::start("supervisor", &domain, "supervisor");
+    child.expect("serving");
+    let error = Supervisor::bind(domain.clone()).expect_err("the domain is still the parent's");
+    assert!(matches!(error, Error::SupervisorRunning { .. }), "{error}");
+    Hub::builder("a").domain(domain).connect().expect("its socket is still there");
 }

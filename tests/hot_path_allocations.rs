@@ -9,6 +9,8 @@ use ephapse::{Hub, Link, Payloads, Received};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::Mutex;
+use std::time::Duration;
 
 /// Counts what each thread asks of the allocator.
 struct Counting;
@@ -59,16 +61,25 @@ static ALLOCATOR: Counting = Counting;
 const WARM_UP: u64 = 5_000;
 const EVENTS: u64 = 100_000;
 
+/// Longer than the naps that need no help.
+const LONG_SLEEP: Duration = Duration::from_millis(50);
+
+/// Sleepers of one process share a queue, which is as long as they are many.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Sends and receives, and asserts that neither side used the allocator after its warm-up.
 fn no_allocations(
     payloads: Payloads,
     mut send: impl FnMut(&mut Link, Range<u64>),
     check: impl Fn(&Received<'_>, u64) + Send,
 ) {
+    let _one = ONE_AT_A_TIME.lock();
     let domain = Domain::new();
     let mut a = domain.hub("a");
     let builder = Hub::builder("b").domain(domain.domain()).payloads(payloads);
     let mut b = builder.connect().unwrap();
+    // The first long sleep of a process starts a thread.
+    assert!(b.recv_timeout(LONG_SLEEP).unwrap().is_none());
     let mut link = a.link_to("b").unwrap();
     std::thread::scope(|scope| {
         // The hub belongs to the thread: if the thread fails, the sender is told.
@@ -133,6 +144,25 @@ fn the_counter_counts() {
     let before = calls();
     drop(std::hint::black_box(notes()));
     assert!(calls() - before > 100);
+}
+
+#[test]
+fn sleeping() {
+    let _one = ONE_AT_A_TIME.lock();
+    let domain = Domain::new();
+    let mut hub = domain.hub("a");
+    let mut sleep = || {
+        let before = calls();
+        assert!(hub.recv_timeout(LONG_SLEEP).unwrap().is_none());
+        calls() - before
+    };
+    // The first time starts a thread, and gives a queue its memory.
+    for _ in 0..3 {
+        sleep();
+    }
+    for _ in 0..5 {
+        assert_eq!(sleep(), 0, "a sleep used the allocator");
+    }
 }
 
 #[test]

@@ -31,8 +31,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Nanoseconds since then; 0 if it lies in the future. The first call in a process measures
-    /// the counter's rate, which takes up to 10 ms; later ones take about 10 ns.
+    /// Nanoseconds since then; 0 if it lies in the future. About 10 ns; only a first call within
+    /// 10 ms of the process's first hub waits until it can know the counter's rate.
     #[must_use]
     pub fn age_ns(self) -> u64 {
         Rate::get().nanoseconds(ticks().saturating_sub(self.0))
@@ -69,18 +69,29 @@ impl Rate {
         ((u128::from(ticks) * u128::from(self.ns_per_tick_q32)) >> 32) as u64
     }
 
-    /// Ten milliseconds of both clocks: right to about 10 parts in a million.
+    /// What both clocks say now, and what they said when the process began to use them: after ten
+    /// milliseconds right to about 10 parts in a million.
     fn measure() -> Self {
         if !has_counter() {
             return Self { ns_per_tick_q32: 1 << 32 };
         }
-        let (ticks_before, ns_before) = both();
-        std::thread::sleep(Duration::from_millis(10));
+        let (ticks_before, ns_before) = begin();
+        let age = Duration::from_nanos(monotonic_ns().saturating_sub(ns_before));
+        std::thread::sleep(BASELINE.saturating_sub(age));
         let (ticks_after, ns_after) = both();
         let ticks = u128::from((ticks_after - ticks_before).max(1));
         let ns = u128::from(ns_after - ns_before);
         Self { ns_per_tick_q32: ((ns << 32) / ticks) as u64 }
     }
+}
+
+/// How far apart the two looks are at least.
+const BASELINE: Duration = Duration::from_millis(10);
+
+/// Takes the first look, so that nobody has to wait for the second. Called when a hub is opened.
+pub(crate) fn begin() -> (u64, u64) {
+    static FIRST: OnceLock<(u64, u64)> = OnceLock::new();
+    *FIRST.get_or_init(both)
 }
 
 /// Both clocks at the same moment: of several tries the one that was not interrupted.

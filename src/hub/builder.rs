@@ -113,6 +113,7 @@ impl HubBuilder {
     /// [`Error::Segment`], [`Error::Kernel`] (no descriptors left). Nothing stays behind.
     pub fn connect(self) -> Result<Hub, Error> {
         let domain = self.domain.unwrap_or_else(Domain::from_env);
+        crate::event::clock::begin();
         let control = Control::of_this_process()?;
         let (channel, id) = control::join(&domain, &self.name)?;
         let cursors = Cursors::create().map_err(Error::segment("positions"))?;

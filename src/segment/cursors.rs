@@ -88,6 +88,9 @@ impl Cursors {
 
     /// Gives a slot back. A writer that still looks at it sees that its reader has left.
     pub fn give_back(&self, slot: u32) {
+        if !self.mapping.process.is_current() {
+            return; // a forked child has not inherited the segment
+        }
         // Relaxed: nothing that was read before matters to a writer that is to give up.
         self.mapping.word(slot as usize * LINE).store(LEFT, Ordering::Relaxed);
         self.free.lock().returned.push_back(slot);

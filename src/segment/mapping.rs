@@ -30,7 +30,7 @@ pub(super) struct Mapping {
     base: NonNull<u8>,
     len: usize,
     reserved: (NonNull<c_void>, usize),
-    process: Process,
+    pub process: Process,
     pub access: Access,
 }
 

@@ -37,6 +37,7 @@ struct Ready<'a> {
 /// Runs until SIGINT or SIGTERM. As a part of another process's run until SIGTERM, and then takes
 /// the run's directory with it.
 pub(crate) fn run(args: UpArgs, is_child: bool, ui: &Ui) -> Result<()> {
+    raise_descriptor_limit();
     let domain = domain(args.dir);
     let supervisor = Supervisor::bind(domain)?;
     let directory = supervisor.domain().path().to_owned();
@@ -57,6 +58,15 @@ pub(crate) fn run(args: UpArgs, is_child: bool, ui: &Ui) -> Result<()> {
         let _ = fs::remove_dir(&directory);
     }
     ended.with_context(|| format!("the supervisor in {} has failed", directory.display()))
+}
+
+/// Each hub takes two descriptors; the usual limit would do for 500.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // With the old limit there is room for fewer hubs, and they are told so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 /// The domain of `--dir`, else of the environment.
