@@ -2,6 +2,7 @@
 
 use crate::domain::Domain;
 use crate::error::Error;
+use crate::segment::Process;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -11,6 +12,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{fstat, stat};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
@@ -23,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Door {
     domain: Domain,
     socket: OwnedFd,
-    _lock: Flock<File>,
+    lock: ManuallyDrop<Flock<File>>,
+    process: Process,
     paused_until: Option<Instant>,
 }
 
@@ -51,7 +54,8 @@ impl Door {
         let address = UnixAddr::new(&domain.socket()).map_err(Error::kernel("socket address"))?;
         bind(socket.as_raw_fd(), &address).map_err(Error::kernel("bind"))?;
         listen(&socket, Backlog::MAXCONN).map_err(Error::kernel("listen"))?;
-        Ok(Self { domain: domain.clone(), socket, _lock: lock, paused_until: None })
+        let (domain, lock) = (domain.clone(), ManuallyDrop::new(lock));
+        Ok(Self { domain, socket, lock, process: Process::current(), paused_until: None })
     }
 
     /// The next visitor who may come in. Others are sent away and the next one is looked at.
@@ -103,9 +107,17 @@ impl AsFd for Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            return; // socket and lock are the parent's; to drop the lock would give it back
+        }
         // Both are ours while the lock is held, which is until after this.
         let _ = nix::unistd::unlink(&self.domain.socket());
         let _ = nix::unistd::unlink(&self.domain.lock());
+        // SAFETY: dropped here and nowhere else.
+        #[allow(unsafe_code)]
+        unsafe {
+            ManuallyDrop::drop(&mut self.lock);
+        }
     }
 }
 

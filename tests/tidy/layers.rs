@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("error", &["limits", "segment", "protocol"]),
     ("domain", &["limits", "error"]),
     ("hub", &["limits", "sync", "ring", "segment", "wait", "event", "protocol", "error", "domain"]),
-    ("supervisor", &["limits", "sync", "protocol", "error", "domain"]),
+    ("supervisor", &["limits", "sync", "segment", "protocol", "error", "domain"]),
 ];
 
 /// Not part of what is shipped, or the root itself.
