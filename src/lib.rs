@@ -89,7 +89,8 @@
 //!   payloads from the same user are validated and read in place. Payloads of other users are
 //!   copied before they are validated; [`Payloads::Copied`] does so for everybody.
 //! - A hub, and a link, belong to one thread at a time. Do not send from a signal handler. After
-//!   fork, the child gets errors; it may open hubs of its own.
+//!   fork, the child gets errors and may open hubs of its own; events and loans that were held
+//!   across the fork must not be touched there.
 //! - Timestamps of different hosts are not comparable, and there is no order across senders.
 //!
 //! # Modules in reading order

@@ -15,7 +15,7 @@ pub const RING_CAPACITY_MIN: usize = 4 << 10;
 pub const RING_CAPACITY_MAX: usize = 1 << 30;
 
 /// Ring size each way of a link that does not ask for another: 1,023 small events, and small
-/// enough that an idle link keeps 144 KiB resident, both sides together.
+/// enough that an idle link keeps 136 KiB resident, both sides together.
 pub const RING_CAPACITY_DEFAULT: usize = 64 << 10;
 
 /// Largest ring that a hub lets others make it make or map, unless it says otherwise: room for

@@ -30,6 +30,19 @@ fn typed_events_go_both_ways_in_order() {
 }
 
 #[test]
+fn what_was_sent_before_the_first_look_is_there_at_once() {
+    let domain = Domain::new();
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
+    let mut link = a.link_to("b").unwrap();
+    link.send(&pose(0)).unwrap();
+    // The link itself is news to b; wait for it without looking at its ring.
+    while b.arm() {
+        std::thread::yield_now();
+    }
+    assert_eq!(b.try_recv().unwrap().unwrap().sequence(), 0);
+}
+
+#[test]
 fn a_dropped_link_is_read_to_its_end() {
     let domain = Domain::new();
     let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));

@@ -34,10 +34,12 @@ impl Hub {
     #[inline]
     pub(super) fn nothing(&mut self) -> Result<Option<Found>, RecvError> {
         self.inlets.publish();
-        if self.shared.has_mail() {
+        let news = self.shared.has_mail();
+        if news {
             self.take_mail();
         }
-        if self.leaving == 0 { Ok(None) } else { self.part() }
+        // A new link's ring may hold events already.
+        if news || self.leaving > 0 { self.part() } else { Ok(None) }
     }
 
     /// Reads to their end the rings of those who are gone, then says that they are.

@@ -134,7 +134,8 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] (unknown, declined, linked already, limits), [`Error::TimedOut`],
+    /// [`Error::Refused`] (unknown, declined, linked already, limits; two hubs that have just
+    /// closed their link count as linked until the supervisor has heard of it from both), [`Error::TimedOut`],
     /// [`Error::Segment`], [`Error::Disconnected`]. Nothing stays behind.
     pub fn link_to(&mut self, name: &str) -> Result<Link, Error> {
         self.link_with(name, LinkOptions::default())

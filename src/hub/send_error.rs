@@ -48,7 +48,10 @@ pub enum SendError {
         why: RingError,
     },
     /// The value cannot be serialised.
-    #[error("a value of {name} cannot be serialised into {max} bytes or fewer")]
+    #[error(
+        "a value of {name} cannot be serialised into {max} bytes or fewer; if it is only too long, \
+         open the link with a larger send capacity"
+    )]
     Unserialisable {
         /// The name of its type.
         name: &'static str,

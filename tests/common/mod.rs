@@ -6,6 +6,7 @@ pub mod roles;
 pub(crate) mod host;
 pub(crate) mod page;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod scribble;
 
