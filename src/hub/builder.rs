@@ -11,6 +11,7 @@ use crate::segment::Cursors;
 use crate::wait::{Bell, Wait};
 use nix::errno::Errno;
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,9 +120,11 @@ impl HubBuilder {
         let cursors = Cursors::create().map_err(Error::segment("positions"))?;
         let bell_slot = cursors.take().ok_or(Error::LimitReached { what: "slots", limit: 0 })?;
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
-        let own_bell =
-            bell.write_end().try_clone_to_owned().map_err(|error| kernel_error("dup", &error))?;
-        let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, own_bell));
+        let clone = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().map_err(|error| kernel_error("dup", &error))
+        };
+        let bells = [clone(bell.write_end())?, clone(bell.given())?];
+        let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, bells));
         let mail = control.enter(Arc::clone(&shared), channel, self.habits);
         Ok(Hub {
             process: shared.process,

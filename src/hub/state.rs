@@ -84,7 +84,9 @@ pub(crate) struct HubShared {
     mail: AtomicBool,
     closed: AtomicBool,
     /// To wake the hub's own thread, whoever it is that sleeps on the bell.
-    pub own_bell: OwnedFd,
+    own_bell: OwnedFd,
+    /// What peers are given to ring with.
+    pub given_bell: OwnedFd,
 }
 
 impl HubShared {
@@ -93,7 +95,7 @@ impl HubShared {
         id: u64,
         cursors: Cursors,
         bell_slot: u32,
-        own_bell: OwnedFd,
+        [own_bell, given_bell]: [OwnedFd; 2],
     ) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -107,6 +109,7 @@ impl HubShared {
             mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             own_bell,
+            given_bell,
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Bell {
     /// How certain it is that every writer sees this period.
     certainty: Certainty,
     read_end: OwnedFd,
+    /// For those who ring. They share what they are given: one of them can make writing to it
+    /// block, so we never write to it ourselves.
+    given: OwnedFd,
     sleeper: Arc<Sleeper>,
 }
 
@@ -64,15 +67,22 @@ impl Bell {
         let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // Whoever is given the write end may open it anew for writing, never for reading.
         fchmod(&write_end, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH)?;
+        let given = open_anew(&write_end)?;
         // Relaxed: peers are told of the word later.
         word.word().store(0, Ordering::Relaxed);
         let sleeper = Arc::new(Sleeper::new(word.clone(), write_end));
         // If it cannot be had now it is asked for again when it is needed.
         confirm::start();
-        Ok(Self { word, period: 0, certainty: Certainty::Certain, read_end, sleeper })
+        Ok(Self { word, period: 0, certainty: Certainty::Certain, read_end, given, sleeper })
     }
 
     /// The descriptor to give to those who may ring.
+    #[must_use]
+    pub fn given(&self) -> BorrowedFd<'_> {
+        self.given.as_fd()
+    }
+
+    /// The descriptor for other threads of this process to ring with.
     #[must_use]
     pub fn write_end(&self) -> BorrowedFd<'_> {
         self.sleeper.write_end()
@@ -200,10 +210,7 @@ impl Ringer {
     pub fn new(word: Position, pipe: &OwnedFd, fencing: Fencing) -> Result<Self, Errno> {
         // Ask first what it is: to open a device, say, could have effects.
         fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map_err(|_| Errno::ENOTSUP)?;
-        // A description of our own: its non-blocking flag cannot be cleared by anybody else.
-        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
-        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-        let pipe = open(path.as_str(), flags, Mode::empty())?;
+        let pipe = open_anew(pipe)?;
         let sigpipe_ignored = is_sigpipe_ignored();
         Ok(Self { word, pipe, fencing, sigpipe_ignored, rung: 0 })
     }
@@ -239,4 +246,12 @@ impl Ringer {
     pub fn pipe(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
+}
+
+/// Another description of a pipe's write end: its non-blocking flag is its own, and cannot be
+/// cleared by whoever holds the first.
+fn open_anew(pipe: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    open(path.as_str(), flags, Mode::empty())
 }

@@ -56,7 +56,7 @@ impl OwnHalf {
             })
         };
         let descriptors =
-            vec![ring.file, clone(hub.cursors.as_fd())?, clone(hub.own_bell.as_fd())?];
+            vec![ring.file, clone(hub.cursors.as_fd())?, clone(hub.given_bell.as_fd())?];
         Ok(Self { writer, slot, terms, descriptors })
     }
 }
