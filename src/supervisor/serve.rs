@@ -80,6 +80,8 @@ impl Registry {
             ToSupervisor::Accept { link, .. } if self.is_party(from, *link) => {
                 self.answered(from);
                 self.end_link(*link, from, false, &reason);
+                // It waits for the opener to attach, which will not happen.
+                self.tell(from, &ToHub::Closed { link: *link, gone: false, reason }, Vec::new());
                 Ok(())
             }
             _ => Err(fault),
