@@ -62,6 +62,9 @@ pub struct Hub {
     copy: AlignedVec<PAYLOAD_ALIGN>,
 }
 
+/// Looks at the busiest ring alone, between two looks at everything.
+const QUICK_LOOKS: u32 = 16;
+
 /// The moment when a time-out ends; `None`, for ever, if it is too far away to be counted.
 fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
@@ -221,6 +224,13 @@ impl Hub {
         self.inlets.next_of_current()
     }
 
+    /// As [`next_at_once`](Self::next_at_once), for some looks: an answer mostly comes over the
+    /// link that was used last, and everything else that there is to look at takes longer than it.
+    #[inline(always)]
+    fn next_in_a_moment(&mut self) -> Option<usize> {
+        (0..QUICK_LOOKS).find_map(|_| self.next_at_once())
+    }
+
     fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Received<'_>>, RecvError> {
         if !self.process.is_current() {
             return Err(RecvError::Forked);
@@ -228,7 +238,7 @@ impl Hub {
         self.bell.disarm();
         let mut waiter = Waiter::new(self.wait, by);
         loop {
-            if let Some(len) = self.next_at_once() {
+            if let Some(len) = self.next_in_a_moment() {
                 return Ok(Some(Received::in_place(self.inlets.current(), len)));
             }
             if self.shared.is_closed() {
