@@ -16,7 +16,7 @@ use ephapse::{Hub, LinkId, LinkOptions, Payloads, Received, RecvError, SendError
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Tests here look for segments among the mappings of the process: one at a time.
