@@ -135,6 +135,14 @@ impl Error {
         move |source| Self::Kernel { call, source }
     }
 
+    /// As [`kernel`](Self::kernel), for calls that the standard library makes.
+    pub(crate) fn io(call: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| {
+            let source = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+            Self::Kernel { call, source }
+        }
+    }
+
     pub(crate) fn segment(what: impl Into<String>) -> impl FnOnce(SegmentError) -> Self {
         move |source| Self::Segment { what: what.into(), source }
     }

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::limits::{ACCEPTED_RING_DEFAULT, RING_CAPACITY_DEFAULT};
 use crate::segment::Cursors;
 use crate::wait::{Bell, Wait};
-use nix::errno::Errno;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -120,9 +119,7 @@ impl HubBuilder {
         let cursors = Cursors::create().map_err(Error::segment("positions"))?;
         let bell_slot = cursors.take().ok_or(Error::LimitReached { what: "slots", limit: 0 })?;
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
-        let clone = |fd: BorrowedFd<'_>| {
-            fd.try_clone_to_owned().map_err(|error| kernel_error("dup", &error))
-        };
+        let clone = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::io("dup"));
         let bells = [clone(bell.write_end())?, clone(bell.given())?];
         let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, bells));
         let mail = control.enter(Arc::clone(&shared), channel, self.habits);
@@ -140,11 +137,6 @@ impl HubBuilder {
             copy: rkyv::util::AlignedVec::new(),
         })
     }
-}
-
-fn kernel_error(call: &'static str, error: &std::io::Error) -> Error {
-    let source = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-    Error::Kernel { call, source }
 }
 
 /// How a link is opened.

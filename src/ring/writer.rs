@@ -23,8 +23,6 @@ pub struct Writer<M: Memory> {
     limit: u64,
     /// The highest limit that lossy readers were ever told.
     claimed: u64,
-    /// Where the slowest gating reader lets us go, as last seen.
-    gate: u64,
     /// A position beyond `position` whose word has already been zeroed.
     zeroed: u64,
     /// The readers were well behind when we looked last: throughput counts, not latency.
@@ -67,7 +65,6 @@ impl<M: Memory> Writer<M> {
             visible: start,
             limit: start,
             claimed: start,
-            gate: u64::MAX,
             zeroed: 0,
             is_stream: false,
             max_body: max_body(capacity),
@@ -115,7 +112,6 @@ impl<M: Memory> Writer<M> {
         }
         self.gates.push(Gate::new(id, cursor, self.position));
         // What was claimed without it may lie beyond what it allows; look at all again.
-        self.gate = self.position;
         self.limit = self.position;
         Ok(self.position)
     }
@@ -124,7 +120,6 @@ impl<M: Memory> Writer<M> {
     pub fn remove_reader(&mut self, id: u64) {
         self.gates.retain(|gate| gate.id != id);
         self.limit = self.position;
-        self.gate = if self.gates.is_empty() { u64::MAX } else { self.position };
     }
 
     /// A place for a body of up to `max_len` bytes, in the ring. Nothing is visible before
@@ -190,24 +185,24 @@ impl<M: Memory> Writer<M> {
         if end > self.visible + capacity as u64 {
             return Err(RingError::Full); // of the batch itself
         }
-        self.gate = self.look_at_readers()?;
-        if end > self.gate {
+        let gate = self.look_at_readers()?;
+        if end > gate {
             return Err(RingError::Full);
         }
-        let free = self.gate - self.position;
+        let free = gate - self.position;
         self.is_stream = (capacity as u64).saturating_sub(free) >= STREAM;
-        self.claim(end);
+        self.claim(end, gate);
         Ok(())
     }
 
-    /// Announces how far we may write, at least to `end`.
+    /// Announces how far we may write, at least to `end` and not beyond `gate`.
     ///
     /// Always `claim ≤ boundary + capacity`: an overtaken reader that goes on at the boundary is
     /// not overtaken there by the same claim.
-    fn claim(&mut self, end: u64) {
+    fn claim(&mut self, end: u64, gate: u64) {
         let capacity = self.memory.capacity() as u64;
         let chunk = end.max(self.position + capacity / CLAIM_PARTS);
-        self.limit = chunk.min(self.gate).min(self.visible + capacity);
+        self.limit = chunk.min(gate).min(self.visible + capacity);
         // What was claimed once may have been scribbled on, and stays claimed.
         // Relaxed: the fence below orders it before what is written.
         self.claimed = self.claimed.max(self.limit);

@@ -11,7 +11,6 @@ use crate::protocol::{HubInfo, RefusalCode, Terms, ToSupervisor};
 use crate::ring::{Reader, Writer};
 use crate::segment::{PeerCursors, RingMemory, RingOptions, SharedRing};
 use crate::wait::Ringer;
-use nix::errno::Errno;
 use nix::unistd::Uid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,12 +48,7 @@ impl OwnHalf {
             position_slot: slot.slot,
             bell_slot: hub.bell_slot,
         };
-        let clone = |fd: BorrowedFd<'_>| {
-            fd.try_clone_to_owned().map_err(|error| Error::Kernel {
-                call: "dup",
-                source: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
-            })
-        };
+        let clone = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::io("dup"));
         let descriptors =
             vec![ring.file, clone(hub.cursors.as_fd())?, clone(hub.given_bell.as_fd())?];
         Ok(Self { writer, slot, terms, descriptors })

@@ -29,10 +29,7 @@ pub(super) fn start(control: Control) -> Result<(), Error> {
     std::thread::Builder::new()
         .name("ephapse-control".to_owned())
         .spawn(move || without_signals(|| thread.run()))
-        .map_err(|error| Error::Kernel {
-            call: "starting the control thread",
-            source: nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)),
-        })?;
+        .map_err(Error::io("starting the control thread"))?;
     Ok(())
 }
 
@@ -89,11 +86,12 @@ impl ControlThread {
             Command::Enter(_) => {}
             Command::Leave(_, answer) => session.leave(answer),
             Command::List(_, request, after, answer) => {
-                session.ask(request, &ToSupervisor::List { request, after }, Pending::List(answer));
+                let message = ToSupervisor::List { request, after };
+                session.ask(request, &message, Vec::new(), Pending::List(answer));
             }
             Command::WaitFor(_, request, name, answer) => {
                 let message = ToSupervisor::WaitFor { request, name };
-                session.ask(request, &message, Pending::WaitFor(answer));
+                session.ask(request, &message, Vec::new(), Pending::WaitFor(answer));
             }
             Command::Link(_, request, outgoing) => session.open(request, *outgoing),
             Command::Forget(_, request) => {

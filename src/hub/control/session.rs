@@ -148,13 +148,19 @@ impl Session {
     }
 
     /// Asks something; the answer fails at once without a supervisor.
-    pub(super) fn ask(&mut self, request: u32, message: &ToSupervisor, pending: Pending) {
+    pub(super) fn ask(
+        &mut self,
+        request: u32,
+        message: &ToSupervisor,
+        descriptors: Vec<OwnedFd>,
+        pending: Pending,
+    ) {
         self.pending.insert(request, pending);
         if self.channel.is_none() {
             let why = "it has been lost before".to_owned();
             return self.fail(request, Error::Disconnected { why });
         }
-        self.say(message, Vec::new());
+        self.say(message, descriptors);
     }
 
     pub(super) fn fail(&mut self, request: u32, error: Error) {
@@ -172,12 +178,7 @@ impl Session {
         let Outgoing { to, mut half, wanted, answer } = outgoing;
         let descriptors = std::mem::take(&mut half.descriptors);
         let message = ToSupervisor::Link { request, to, terms: half.terms, wanted };
-        self.pending.insert(request, Pending::Link(answer, half, wanted));
-        if self.channel.is_none() {
-            let why = "it has been lost before".to_owned();
-            return self.fail(request, Error::Disconnected { why });
-        }
-        self.say(&message, descriptors);
+        self.ask(request, &message, descriptors, Pending::Link(answer, half, wanted));
     }
 
     /// Takes in what the supervisor says. Gives the link that has come about, if one has.
