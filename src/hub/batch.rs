@@ -56,22 +56,35 @@ impl<'a> Batch<'a> {
     ///
     /// As [`Link::send`]; what is in the batch already stays in it.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        let copy = |place: &mut [u8], _: &mut Encoder| {
+        self.make_room(HEADER_BYTES.saturating_add(bytes.len()), true)?;
+        self.put_into(bytes.len(), RAW_SCHEMA, |place, _| {
             place.copy_from_slice(bytes);
             Some(bytes.len())
-        };
-        self.put_with(bytes.len(), RAW_SCHEMA, true, copy).map(drop)
+        });
+        Ok(())
     }
 
     #[inline(always)]
     fn put<T: Event>(&mut self, event: &T, wait: bool) -> Result<(), SendError> {
+        let payload = self.link.encoder.loan_for::<T>();
+        if self.link.usable()
+            && self.link.writer.has_room(HEADER_BYTES + payload)
+            && self.put_event(event, payload)
+        {
+            return Ok(());
+        }
+        self.put_slowly(event, wait)
+    }
+
+    #[cold]
+    fn put_slowly<T: Event>(&mut self, event: &T, wait: bool) -> Result<(), SendError> {
+        let max = self.link.max_payload();
         let mut payload = self.link.encoder.loan_for::<T>();
         loop {
-            let encode = |place: &mut [u8], encoder: &mut Encoder| encoder.encode(event, place);
-            if self.put_with(payload, T::SCHEMA, wait, encode)? {
+            self.make_room(HEADER_BYTES + payload, wait)?;
+            if self.put_event(event, payload) {
                 return Ok(());
             }
-            let max = self.link.max_payload();
             payload = self
                 .link
                 .encoder
@@ -80,17 +93,10 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Adds a record that `fill` writes; `false` if the place was too short for it.
-    #[inline(always)]
-    fn put_with(
-        &mut self,
-        payload: usize,
-        schema: u64,
-        wait: bool,
-        fill: impl Fn(&mut [u8], &mut Encoder) -> Option<usize>,
-    ) -> Result<bool, SendError> {
+    /// Makes sure that there is room, and shows what there is before it waits for some.
+    #[inline]
+    fn make_room(&mut self, body: usize, wait: bool) -> Result<(), SendError> {
         self.link.check()?;
-        let body = HEADER_BYTES.saturating_add(payload);
         while let Err(error) = self.link.writer.reserve(body) {
             if error != RingError::Full || !wait {
                 return Err(self.link.failure(error, body).error);
@@ -98,16 +104,30 @@ impl<'a> Batch<'a> {
             self.flush();
             self.link.wait_for_room(body, None)?;
         }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put_event<T: Event>(&mut self, event: &T, payload: usize) -> bool {
+        self.put_into(payload, T::SCHEMA, |place, encoder| encoder.encode(event, place))
+    }
+
+    /// Adds a record, for which there is room; `false` if `fill` says that its place is too short.
+    #[inline(always)]
+    fn put_into(
+        &mut self,
+        payload: usize,
+        schema: u64,
+        fill: impl Fn(&mut [u8], &mut Encoder) -> Option<usize>,
+    ) -> bool {
         let header = Header { sequence: self.next, schema, timestamp: self.timestamp };
         let Link { writer, encoder, .. } = &mut *self.link;
-        let Ok(mut loan) = writer.batch_loan(body, &mut self.first) else {
-            return Err(SendError::Full); // not reached: there was room above
-        };
-        let Some(len) = fill(&mut loan[HEADER_BYTES..], encoder) else { return Ok(false) };
+        let mut loan = writer.batch_loan_reserved(HEADER_BYTES + payload, &mut self.first);
+        let Some(len) = fill(&mut loan[HEADER_BYTES..], encoder) else { return false };
         header.write(&mut loan);
         loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
         self.next += 1;
-        Ok(true)
+        true
     }
 
     /// Shows what has been added so far, and wakes the other side if it sleeps.

@@ -180,7 +180,7 @@ impl Link {
     }
 
     #[inline(always)]
-    fn usable(&self) -> bool {
+    pub(super) fn usable(&self) -> bool {
         self.process.is_current() && self.shared.is_open()
     }
 

@@ -297,7 +297,6 @@ impl Hub {
             && matches!(self.inlets.find(), Ok(None));
         if nothing {
             self.inlets.publish();
-            self.bell.ask_for_certainty();
         } else {
             self.bell.disarm();
         }

@@ -32,7 +32,8 @@ impl<'a, M: Memory> Batch<'a, M> {
     /// the batch holds already stays: [`flush`](Self::flush) shows it and makes the readers move.
     #[inline]
     pub fn loan(&mut self, max_len: usize) -> Result<BatchLoan<'_, M>, RingError> {
-        self.writer.batch_loan(max_len, &mut self.first)
+        self.writer.reserve(max_len)?;
+        Ok(self.writer.batch_loan_reserved(max_len, &mut self.first))
     }
 
     /// Shows what the batch holds so far and goes on with an empty one.
@@ -75,17 +76,16 @@ pub struct BatchLoan<'a, M: Memory> {
 }
 
 impl<M: Memory> Writer<M> {
-    /// A place for a record behind those whose publication waits for the word `first`; 0 if
-    /// there are none.
+    /// A place for a record behind those whose publication waits for the word `first`, 0 if there
+    /// are none; [`reserve`](Self::reserve) said that there is room.
     #[inline(always)]
-    pub(crate) fn batch_loan<'a>(
+    pub(crate) fn batch_loan_reserved<'a>(
         &'a mut self,
         max_len: usize,
         first: &'a mut u64,
-    ) -> Result<BatchLoan<'a, M>, RingError> {
-        self.reserve(max_len)?;
+    ) -> BatchLoan<'a, M> {
         let body = self.body_reserved(max_len);
-        Ok(BatchLoan { writer: self, first, body, max_len })
+        BatchLoan { writer: self, first, body, max_len }
     }
 }
 

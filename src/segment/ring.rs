@@ -204,10 +204,15 @@ unsafe impl Memory for RingMemory {
     #[inline(always)]
     fn prefetch_write(&self, position: u64) {
         #[cfg(target_arch = "x86_64")]
+        // In assembly, because the intrinsic is a prefetch for reading unless the compiler is told
+        // of a processor that has this one; older processors take it for no operation.
         // SAFETY: a hint on an address inside of the mapping.
         unsafe {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_ET0>(self.at(position).cast());
+            core::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) self.at(position),
+                options(nostack, preserves_flags)
+            );
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = position;

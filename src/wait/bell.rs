@@ -3,7 +3,7 @@
 use super::confirm::{self, Sleeper};
 use super::ring::{is_sigpipe_ignored, ring, ring_plainly};
 use crate::ring::{Fencing, Position};
-use crate::sync::{Ordering, heavy_fence};
+use crate::sync::{Ordering, global_fence, heavy_fence};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -23,33 +23,21 @@ pub enum Woken {
     LookAgain,
 }
 
-/// How long to sleep before the slow fence is asked for: most sleeps are shorter.
-const NAP: Duration = Duration::from_millis(2);
-
 /// The reader's side of a doorbell.
 #[derive(Debug)]
 pub struct Bell {
     word: Position,
     /// Even: awake. Odd: asleep, and each value is one period of sleep.
     period: u64,
-    /// How certain it is that every writer sees this period.
-    certainty: Certainty,
+    /// The last period of sleep of which it is known that every writer sees it.
+    certain: u64,
+    /// Whether there is a thread that makes sleep certain.
+    watched: bool,
     read_end: OwnedFd,
     /// For those who ring. They share what they are given: one of them can make writing to it
     /// block, so we never write to it ourselves.
     given: OwnedFd,
     sleeper: Arc<Sleeper>,
-}
-
-/// How certain it is that whoever commits now sees that we sleep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Certainty {
-    /// The heavy fence was executed.
-    NearlyCertain,
-    /// The global fence has been asked for.
-    Asked,
-    /// The global fence has been executed.
-    Certain,
 }
 
 impl Bell {
@@ -71,9 +59,8 @@ impl Bell {
         // Relaxed: peers are told of the word later.
         word.word().store(0, Ordering::Relaxed);
         let sleeper = Arc::new(Sleeper::new(word.clone(), write_end));
-        // If it cannot be had now it is asked for again when it is needed.
-        confirm::start();
-        Ok(Self { word, period: 0, certainty: Certainty::Certain, read_end, given, sleeper })
+        let watched = confirm::watch(&sleeper);
+        Ok(Self { word, period: 0, certain: 0, watched, read_end, given, sleeper })
     }
 
     /// The descriptor to give to those who may ring.
@@ -90,7 +77,8 @@ impl Bell {
 
     /// Announces sleep. Look at everything once more before [`sleep`](Self::sleep): what was
     /// committed before this call rings nobody. Costs a membarrier, about 2 µs; nothing if it is
-    /// armed already.
+    /// armed already. If it stays armed for more than some milliseconds it rings once by itself:
+    /// look once more then.
     pub fn arm(&mut self) {
         if self.is_armed() {
             return;
@@ -98,11 +86,17 @@ impl Bell {
         // Here and not when waking up, where an event waits for it.
         self.drain();
         self.period += 1;
-        self.certainty = Certainty::NearlyCertain;
         // Relaxed: the fence orders it.
         self.word.word().store(self.period, Ordering::Relaxed);
         // SYNC(sleep): pairs with the fence in `Ringer::notify`.
         heavy_fence();
+        if self.watched {
+            confirm::armed();
+        } else {
+            // Be deaf for some milliseconds rather than for ever.
+            global_fence();
+            self.sleeper.confirm(self.period);
+        }
     }
 
     /// Whether [`arm`](Self::arm) was called and [`disarm`](Self::disarm) was not.
@@ -133,14 +127,6 @@ impl Bell {
     /// Sleeps until somebody rings or the deadline has passed; returns at once if somebody rang
     /// since the last [`drain`](Self::drain). Signals do not end it.
     pub fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        if self.certainty == Certainty::NearlyCertain {
-            let nap = Instant::now() + NAP;
-            let first = deadline.map_or(nap, |deadline| deadline.min(nap));
-            if self.poll(Some(first)) || deadline.is_some_and(|d| d <= first) {
-                return Woken::Up;
-            }
-            self.ask_for_certainty();
-        }
         if self.poll(deadline) && self.became_certain() {
             self.drain();
             return Woken::LookAgain;
@@ -148,20 +134,11 @@ impl Bell {
         Woken::Up
     }
 
-    /// Has a thread execute the global fence and then ring, so that we look once more. For those
-    /// who wait for the descriptor themselves; [`sleep`](Self::sleep) does it when it is time.
-    pub fn ask_for_certainty(&mut self) {
-        if self.certainty == Certainty::NearlyCertain {
-            self.certainty = Certainty::Asked;
-            confirm::ask(&self.sleeper, self.period);
-        }
-    }
-
-    /// Whether the global fence has been executed since we asked, and we have not known it yet.
+    /// Whether the global fence has been executed for this period, and we have not known it yet.
     fn became_certain(&mut self) -> bool {
-        let now = self.certainty == Certainty::Asked && self.sleeper.is_confirmed(self.period);
+        let now = self.certain != self.period && self.sleeper.is_confirmed(self.period);
         if now {
-            self.certainty = Certainty::Certain;
+            self.certain = self.period;
         }
         now
     }
