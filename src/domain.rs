@@ -57,6 +57,11 @@ impl Domain {
         self.path.join("supervisor.lock")
     }
 
+    /// The number of the last supervisor's run, which stays when it stops.
+    pub(crate) fn epoch(&self) -> PathBuf {
+        self.path.join("supervisor.epoch")
+    }
+
     /// Makes the directory if it is not there, and refuses one that others could have prepared.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.check_path()?;

@@ -122,6 +122,15 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
+    /// An event could not be sent.
+    #[error(transparent)]
+    Send(crate::send_error::SendError),
+    /// An event that expects no reply.
+    #[error("the event on {subject} expects no reply: it was not sent with Hub::request")]
+    NotARequest {
+        /// Its subject.
+        subject: String,
+    },
     /// The hub has been closed.
     #[error("the hub is closed")]
     Closed,

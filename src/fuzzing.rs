@@ -4,7 +4,8 @@
 
 use crate::limits::MESSAGE_MAX;
 use crate::protocol::{
-    HubInfo, Message, ProtocolError, RefusalCode, Terms, ToHub, ToSupervisor, decode, encode,
+    Edge, HubInfo, LaneSlot, Message, News, ProtocolError, RefusalCode, Subject, SubjectInfo,
+    Terms, ToHub, ToSupervisor, decode, encode,
 };
 use core::fmt::Debug;
 
@@ -81,6 +82,7 @@ impl Source<'_> {
         use RefusalCode::*;
         let all = [
             InvalidName,
+            InvalidSubject,
             NameTaken,
             UnknownHub,
             SameHub,
@@ -92,13 +94,50 @@ impl Source<'_> {
         ];
         all[usize::from(self.byte()) % all.len()]
     }
+
+    fn edge(&mut self) -> Edge {
+        let (source, reader) = (self.number(), self.number());
+        Edge { source, reader, subscription: self.number() as u32 }
+    }
+
+    /// As many as the next byte says.
+    fn many<T>(&mut self, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.byte()).map(|_| one(self)).collect()
+    }
+
+    fn slots(&mut self) -> Vec<LaneSlot> {
+        self.many(|from| {
+            let (subscription, slot) = (from.number() as u32, u32::from(from.byte()));
+            LaneSlot { subscription, slot }
+        })
+    }
+
+    fn subject(&mut self) -> Subject {
+        Subject { id: self.number() as u32, name: self.text() }
+    }
+
+    fn subject_info(&mut self) -> SubjectInfo {
+        let (subject, id) = (self.text(), self.number() as u32);
+        let (publishers, subscriptions) = (u32::from(self.byte()), u32::from(self.byte()));
+        SubjectInfo { subject, id, publishers, subscriptions }
+    }
+
+    fn news(&mut self) -> News {
+        let link = self.number();
+        match self.byte() % 4 {
+            0 => News::Joined(self.hub()),
+            1 => News::Left(self.hub()),
+            2 => News::Linked { link, opener: self.hub(), acceptor: self.hub() },
+            _ => News::Unlinked { link, opener: self.hub(), acceptor: self.hub() },
+        }
+    }
 }
 
 fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
     let request = from.number() as u32;
     let link = from.number();
-    match from.byte() % 10 {
-        0 => ToSupervisor::Hello { name: from.text() },
+    match from.byte() % 22 {
+        0 => ToSupervisor::Hello { name: from.text(), resume: link },
         1 => ToSupervisor::List { request, after: link },
         2 => ToSupervisor::WaitFor { request, name: from.text() },
         3 => ToSupervisor::Cancel { request },
@@ -110,18 +149,42 @@ fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
         6 => ToSupervisor::Decline { link, code: from.code(), reason: from.text() },
         7 => ToSupervisor::Attached { link },
         8 => ToSupervisor::Close { link, reason: from.text() },
-        _ => ToSupervisor::Leave,
+        9 => ToSupervisor::Leave,
+        other => for_bus(other, request, link, from),
+    }
+}
+
+fn for_bus(which: u8, request: u32, link: u64, from: &mut Source<'_>) -> ToSupervisor {
+    match which {
+        10 => ToSupervisor::Broadcast { capacity: link },
+        11 => ToSupervisor::Declare { request, subject: from.text(), known: link as u32 },
+        12 => ToSupervisor::Subscribe {
+            request,
+            subscription: link as u32,
+            patterns: from.many(Source::text),
+            gating: request.is_multiple_of(2),
+            bell_slot: from.number() as u32,
+        },
+        13 => ToSupervisor::Unsubscribe { subscription: request },
+        14 => ToSupervisor::Following { edge: from.edge(), position_slot: request },
+        15 => ToSupervisor::Listening { edge: from.edge(), start_slot: request },
+        16 => ToSupervisor::Unable { edge: from.edge(), reason: from.text() },
+        17 => ToSupervisor::Lane { link, capacity: from.number() },
+        18 => ToSupervisor::LaneReaders { link, slots: from.slots() },
+        19 => ToSupervisor::LaneStarts { link, slots: from.slots() },
+        20 => ToSupervisor::Attend { wanted: request.is_multiple_of(2) },
+        _ => ToSupervisor::Subjects { request, after: from.text() },
     }
 }
 
 fn to_hub(from: &mut Source<'_>) -> ToHub {
     let request = from.number() as u32;
     let link = from.number();
-    match from.byte() % 8 {
+    match from.byte() % 20 {
         0 => ToHub::Welcome { id: link },
         1 => ToHub::Refused { request, code: from.code(), reason: from.text() },
         2 => {
-            let hubs = (0..from.byte()).map(|_| from.hub()).collect();
+            let hubs = from.many(Source::hub);
             ToHub::Hubs { request, hubs, more: link.is_multiple_of(2) }
         }
         3 => ToHub::Present { request, hub: from.hub() },
@@ -131,6 +194,39 @@ fn to_hub(from: &mut Source<'_>) -> ToHub {
         }
         5 => ToHub::Established { request, link, with: from.hub(), terms: from.terms() },
         6 => ToHub::Opened { link },
-        _ => ToHub::Closed { link, gone: request.is_multiple_of(2), reason: from.text() },
+        7 => ToHub::Closed { link, gone: request.is_multiple_of(2), reason: from.text() },
+        other => of_bus(other, request, link, from),
+    }
+}
+
+fn of_bus(which: u8, request: u32, link: u64, from: &mut Source<'_>) -> ToHub {
+    match which {
+        8 => ToHub::Declared { request, id: link as u32 },
+        9 => ToHub::Subscribed { request },
+        10 => ToHub::Follow {
+            edge: from.edge(),
+            source: from.hub(),
+            capacity: link,
+            subjects: from.many(Source::subject),
+        },
+        11 => ToHub::Listen {
+            edge: from.edge(),
+            reader: from.hub(),
+            gating: link.is_multiple_of(2),
+            position_slot: request,
+            bell_slot: link as u32,
+            subjects: from.many(|from| from.number() as u32),
+        },
+        12 => ToHub::Begin { edge: from.edge(), start_slot: request },
+        13 => ToHub::EdgeOver { edge: from.edge(), gone: request.is_multiple_of(2) },
+        14 => ToHub::Lane { link, capacity: from.number() },
+        15 => ToHub::LaneReaders { link, slots: from.slots() },
+        16 => ToHub::LaneStarts { link, slots: from.slots() },
+        17 => ToHub::Settled,
+        18 => ToHub::News(from.news()),
+        _ => {
+            let subjects = from.many(Source::subject_info);
+            ToHub::SubjectList { request, subjects, more: link.is_multiple_of(2) }
+        }
     }
 }

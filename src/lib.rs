@@ -122,11 +122,15 @@ mod protocol;
 #[cfg(not(ephapse_model))]
 mod domain;
 #[cfg(not(ephapse_model))]
+mod send_error;
+#[cfg(not(ephapse_model))]
 mod error;
 #[cfg(not(ephapse_model))]
 mod hub;
 #[cfg(not(ephapse_model))]
 mod supervisor;
+#[cfg(not(ephapse_model))]
+mod embedded;
 #[cfg(ephapse_fuzz)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -140,10 +144,12 @@ pub use {
     error::Error,
     event::{Event, EventError, Timestamp, schema::Schema},
     hub::{
-        Batch, Closer, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan, Payloads,
-        Received, RecvError, SendError,
+        Batch, Closer, Envelope, Flow, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan,
+        Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply, RequestError, Sent,
+        Subscription, SubscriptionOptions,
     },
-    protocol::{HubInfo, ProtocolError, RefusalCode},
+    protocol::{HubInfo, ProtocolError, RefusalCode, SubjectInfo},
+    send_error::SendError,
     supervisor::{Stopper, Supervisor},
     wait::Wait,
 };

@@ -62,6 +62,52 @@ pub const HELLO_DEADLINE_MS: u64 = 2_000;
 /// Milliseconds that the other side of a link may take to answer, at most.
 pub const LINK_DEADLINE_MS: u64 = 10_000;
 
+/// Ring size of a hub's broadcasts that does not ask for another.
+pub const BROADCAST_CAPACITY_DEFAULT: usize = 256 << 10;
+
+/// Ring size of what is published over a link: as of the link's own rings.
+pub const LANE_CAPACITY: usize = 64 << 10;
+
+/// Hubs that an event is sent to over links, if it is for no more; for more it is broadcast once.
+/// Each costs a copy of the event, a broadcast costs one and a copy on each side.
+pub const FEW_DEFAULT: usize = 4;
+
+/// Milliseconds that a subscription may hold a publisher up before it is overtaken.
+pub const PATIENCE_DEFAULT_MS: u64 = 1_000;
+
+/// Subjects of one domain. Each costs the supervisor its name and its place in two maps.
+pub const SUBJECTS_MAX: usize = 65_536;
+
+/// Subjects on which one hub publishes.
+pub const SUBJECTS_PER_HUB_MAX: usize = 4096;
+
+/// Subscriptions of one hub. Each has a doorbell, so two descriptors.
+pub const SUBSCRIPTIONS_PER_HUB_MAX: usize = 1024;
+
+/// Patterns of one subscription: as many as fit one control message.
+pub const PATTERNS_MAX: usize = 32;
+
+/// Subjects named in one control message.
+pub const SUBJECTS_PER_PAGE: usize = 40;
+
+/// Events about the domain that a subscription keeps which nobody looks at; the oldest go first.
+pub const DOMAIN_EVENTS_MAX: usize = 1024;
+
+/// Pairs of a subscription and a hub that it reads, over all hubs: 512 hubs that publish, each read
+/// by 512 subscriptions.
+pub const EDGES_MAX: usize = 262_144;
+
+/// Questions about such pairs that one hub has not answered yet. Each waits with two descriptors
+/// in the kernel, so a hub that does not read must not collect many; the others come after them.
+pub const UNANSWERED_ASKS_MAX: usize = 16;
+
+/// Milliseconds that hubs have to come back after the supervisor was restarted.
+pub const RETURN_MS: u64 = 2_000;
+
+/// Milliseconds that a publisher or a subscription waits at most for those at the other side of
+/// it to take note; one that is stopped takes note when it goes on.
+pub const NOTICE_MS: u64 = 500;
+
 /// Bytes of one control message. A SEQPACKET socket passes 200 KiB at once; the largest message
 /// that we send, a page of the list of hubs, stays below a tenth of that.
 pub const MESSAGE_MAX: usize = 16 << 10;
@@ -75,6 +121,18 @@ pub const DESCRIPTORS_MAX: usize = 4;
 /// Bytes of the text that explains a refusal.
 pub const REASON_MAX: usize = 512;
 
+/// Bytes of an event's extension. A reply subject and some dozens of pairs of metadata; what is
+/// longer belongs into the payload.
+pub const EXTENSION_MAX: usize = 4096;
+
+/// Bytes of a subject or a pattern, dots and all: its length fits one byte, and a control message
+/// has room for fifty of them.
+pub const SUBJECT_MAX: usize = 255;
+
+/// Tokens of a subject or a pattern. Whoever compares two looks at every token, and hierarchies
+/// that people made up end long before.
+pub const SUBJECT_TOKENS_MAX: usize = 16;
+
 /// Bytes of the canonical text of an event type's layout.
 pub const LAYOUT_TEXT_MAX: usize = 2048;
 
@@ -86,4 +144,6 @@ const _: () = {
     assert!(LINKS_PER_HUB_MAX < CURSOR_SLOTS);
     assert!(HUBS_PER_PAGE * (NAME_MAX + 32) + 512 <= MESSAGE_MAX);
     assert!(REASON_MAX + NAME_MAX + 512 <= MESSAGE_MAX);
+    assert!(SUBJECTS_PER_PAGE * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
+    assert!(PATTERNS_MAX * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
 };

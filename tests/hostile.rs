@@ -8,9 +8,7 @@ use common::process::{Child, LONG, Wire, enter, wait_until, within};
 use common::random::{Random, mix};
 use common::scribble::{Scribbler, TARGETS, Target, Vandal};
 use common::{Domain, Note, Pose, pose};
-use ephapse::ring::{
-    Fencing, Kind, LossyError, LossyReader, Position, Reader, RecordError, Writer,
-};
+use ephapse::ring::{Fencing, FollowError, Follower, Kind, Position, Reader, RecordError, Writer};
 use ephapse::segment::{RingMemory, RingOptions};
 use ephapse::{Hub, LinkId, LinkOptions, Payloads, Received, RecvError, SendError, Wait};
 use parking_lot::Mutex;
@@ -247,7 +245,7 @@ fn readers_survive_any_bytes() {
         let (vandals_ring, mut vandals) = (ring.clone(), random.clone());
         let vandal = Vandal::start(move || vandals_ring.scribble(target, &mut vandals));
         let mut gating = Reader::attach(gating, Position::on_heap(), 0, Fencing::Light);
-        let mut lossy = LossyReader::join(lossy);
+        let mut lossy = Follower::lossy(lossy, None);
         let mut copy = vec![0; capacity];
         let mut body = Vec::new();
         for polls in 0..1000 {
@@ -273,8 +271,11 @@ fn readers_survive_any_bytes() {
             }
             match lossy.poll(&mut body) {
                 Ok(commit) => assert!(commit.is_none_or(|c| c.len == body.len())),
-                Err(LossyError::Overrun { .. }) => overruns += 1,
-                Err(LossyError::Closed | LossyError::Corrupt { .. }) => {}
+                Err(FollowError::Overrun { .. }) => overruns += 1,
+                Err(FollowError::Closed | FollowError::Corrupt { .. }) => {}
+            }
+            if random.one_in(100) {
+                let _ = lossy.skip_to_end();
             }
         }
         drop(vandal);
@@ -283,17 +284,18 @@ fn readers_survive_any_bytes() {
 }
 
 #[test]
-fn a_lossy_reader_survives_any_boundary() {
+fn a_follower_survives_any_boundary() {
     let _alone = ALONE.lock();
     for boundary in [u64::MAX, u64::MAX - 63, u64::MAX - 4096, 1 << 63, 4095, 1] {
         let (_writer, _, lossy) = ring_of(4096);
         let ring = Scribbler::of_own("ephapse-ring").pop().unwrap();
         ring.scribble(Target::Repeating, &mut Random::seeded(0));
         ring.store(128, boundary);
-        let mut reader = LossyReader::join(lossy);
+        let mut follower = Follower::lossy(lossy, None);
         let mut body = Vec::new();
         for _ in 0..200 {
-            let _ = reader.poll(&mut body);
+            let _ = follower.poll(&mut body);
+            let _ = follower.skip_to_end();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Both readers against a writer that scribbles over its own ring: commit words, header words and
+//! All readers against a writer that scribbles over its own ring: commit words, header words and
 //! bodies, between polls and while a record is held. What comes out is a record that lies in the
 //! ring, nothing, or an error; never an access outside.
 //!
@@ -9,7 +9,7 @@
 
 use ephapse::ring::layout::{CommitWord, HeaderWord, max_body};
 use ephapse::ring::{
-    Fencing, LossyError, LossyReader, Memory, Position, Reader, Record, RecordError,
+    Fencing, FollowError, Follower, Memory, Position, Reader, Record, RecordError,
 };
 use ephapse::segment::{RingMemory, RingOptions};
 use ephapse_fuzz::heap::HeapRing;
@@ -58,7 +58,7 @@ enum Action {
         word: u8,
         value: u64,
     },
-    /// A header word near the lossy reader's position, or anything.
+    /// A header word near a follower's position, or anything.
     Header {
         which: u8,
         near: i16,
@@ -67,9 +67,24 @@ enum Action {
     Poll {
         scribble: Option<(u8, u64)>,
     },
-    PollLossy,
+    /// Polls a follower.
+    Follow {
+        which: u8,
+    },
+    /// The same in parts, while the writer goes on.
+    FollowInParts {
+        which: u8,
+        prefix: u16,
+        word: Option<u64>,
+        claim: Option<u64>,
+    },
+    SkipToEnd {
+        which: u8,
+    },
     Publish,
-    Join,
+    Join {
+        start: Option<u16>,
+    },
 }
 
 fuzz_target!(|input: Input| {
@@ -105,15 +120,17 @@ struct Attack<'a, M: Memory, F> {
     hostile: &'a M,
     open: F,
     reader: Reader<M>,
-    lossy: LossyReader<M>,
+    /// A gating one and a lossy one.
+    followers: [Follower<M>; 2],
     copy: Vec<u8>,
 }
 
 impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
     fn new(hostile: &'a M, start: u64, open: F) -> Self {
         let reader = Reader::attach(open(), Position::on_heap(), start, Fencing::Light);
-        let lossy = LossyReader::join(open());
-        Self { hostile, open, reader, lossy, copy: Vec::new() }
+        let gating = Follower::gating(open(), Position::on_heap(), start, Fencing::Full);
+        let followers = [gating, Follower::lossy(open(), None)];
+        Self { hostile, open, reader, followers, copy: Vec::new() }
     }
 
     fn run(&mut self, actions: &[Action]) {
@@ -130,16 +147,27 @@ impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
                 }
                 Action::Header { which, near, or } => self.header(which, near, or),
                 Action::Poll { scribble } => self.poll(scribble),
-                Action::PollLossy => self.poll_lossy(),
-                Action::Publish => self.reader.publish(),
-                Action::Join => self.lossy = LossyReader::join((self.open)()),
+                Action::Follow { which } => self.follow(which),
+                Action::FollowInParts { which, prefix, word, claim } => {
+                    self.follow_in_parts(which, prefix, word, claim);
+                }
+                Action::SkipToEnd { which } => self.skip_to_end(which),
+                Action::Publish => {
+                    self.reader.publish();
+                    self.followers.iter_mut().for_each(Follower::publish);
+                }
+                Action::Join { start } => {
+                    let start = start.map(|line| u64::from(line) * 64);
+                    self.followers[1] = Follower::lossy((self.open)(), start);
+                }
             }
         }
     }
 
     fn commit(&self, lines_ahead: u8, word: u64) {
         let ahead = u64::from(lines_ahead % 64) * 64;
-        for position in [self.reader.position(), self.lossy.position()] {
+        let [gating, lossy] = &self.followers;
+        for position in [self.reader.position(), gating.position(), lossy.position()] {
             self.hostile.word(position.wrapping_add(ahead)).store(word, Ordering::Release);
         }
     }
@@ -150,7 +178,8 @@ impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
             1 => HeaderWord::Boundary,
             _ => HeaderWord::RoomWanted,
         };
-        let near = self.lossy.position().wrapping_add_signed(near.into());
+        let follower = &self.followers[usize::from(which / 3 % 2)];
+        let near = follower.position().wrapping_add_signed(near.into());
         self.hostile.header_word(word).store(or.unwrap_or(near), Ordering::Release);
     }
 
@@ -184,24 +213,80 @@ impl<'a, M: Memory, F: Fn() -> M> Attack<'a, M, F> {
         }
     }
 
-    fn poll_lossy(&mut self) {
-        let before = self.lossy.position();
-        let result = self.lossy.poll(&mut self.copy);
-        let after = self.lossy.position();
+    fn follow(&mut self, which: u8) {
+        let follower = &mut self.followers[usize::from(which % 2)];
+        let before = follower.position();
+        let result = follower.poll(&mut self.copy);
+        check_follower(before, follower.position(), &self.copy, result);
+    }
+
+    fn follow_in_parts(&mut self, which: u8, prefix: u16, word: Option<u64>, claim: Option<u64>) {
+        let follower = &mut self.followers[usize::from(which % 2)];
+        let before = follower.position();
+        let commit = match follower.peek() {
+            Ok(Some(commit)) => commit,
+            result => return check_follower(before, follower.position(), &self.copy, result),
+        };
+        assert_eq!(follower.position(), before);
+        assert!(commit.len <= max_body(CAPACITY), "longer than any record: {commit:?}");
+        if let Some(word) = word {
+            self.hostile.word(before).store(word, Ordering::Release);
+        }
+        if let Some(claim) = claim {
+            self.hostile.header_word(HeaderWord::Claim).store(claim, Ordering::Release);
+        }
+        self.copy.clear();
+        self.copy.resize(commit.len, 0);
+        let prefix = commit.len.min(prefix.into());
+        let copied = follower
+            .copy_prefix(&mut self.copy[..prefix])
+            .and_then(|()| follower.copy_body(commit, &mut self.copy));
+        let result = match copied {
+            Ok(()) => {
+                let reach = before.saturating_add(CAPACITY as u64);
+                assert!(claim.is_none_or(|claim| claim <= reach), "believed what was overtaken");
+                follower.advance(commit);
+                Ok(Some(commit))
+            }
+            Err(FollowError::Overrun { missed_bytes: 0 }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        check_follower(before, follower.position(), &self.copy, result);
+    }
+
+    fn skip_to_end(&mut self, which: u8) {
+        let follower = &mut self.followers[usize::from(which % 2)];
+        let before = follower.position();
+        let result = follower.skip_to_end();
+        let after = follower.position();
+        assert!(after >= before && after.is_multiple_of(64));
         match result {
-            Ok(Some(commit)) => {
-                assert_eq!(self.copy.len(), commit.len);
-                check_step(before, after, commit);
-                black_box(sum(&self.copy));
-            }
-            Err(LossyError::Overrun { missed_bytes }) => {
-                assert!(
-                    after > before && after - before == missed_bytes && after.is_multiple_of(64)
-                );
-            }
-            Ok(None) | Err(LossyError::Closed | LossyError::Corrupt { .. }) => {
-                assert_eq!(after, before);
-            }
+            Ok(()) => {}
+            // Said again when it is read.
+            Err(error) => assert_eq!(follower.peek(), Err(error)),
+        }
+    }
+}
+
+/// What a follower said is what it did.
+fn check_follower(
+    before: u64,
+    after: u64,
+    copy: &[u8],
+    result: Result<Option<CommitWord>, FollowError>,
+) {
+    match result {
+        Ok(Some(commit)) => {
+            assert_eq!(copy.len(), commit.len);
+            check_step(before, after, commit);
+            black_box(sum(copy));
+        }
+        Err(FollowError::Overrun { missed_bytes }) => {
+            assert!(missed_bytes > 0 && after.is_multiple_of(64));
+            assert_eq!(after.checked_sub(before), Some(missed_bytes));
+        }
+        Ok(None) | Err(FollowError::Closed | FollowError::Corrupt { .. }) => {
+            assert_eq!(after, before);
         }
     }
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use ephapse::limits::{CURSOR_SLOTS, LINE};
-use ephapse::ring::{Fencing, LossyReader, Position, Reader};
+use ephapse::ring::{Fencing, Follower, Position, Reader};
 use ephapse::segment::{PeerCursors, RingMemory};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -131,7 +131,7 @@ fn read(file: &OwnedFd, memory: RingMemory, capacity: u64) {
         record.copy_to(&mut body);
     }
     let memory = RingMemory::open(file, capacity).expect("a second time");
-    let mut lossy = LossyReader::join(memory);
+    let mut lossy = Follower::lossy(memory, None);
     for _ in 0..2 * capacity / LINE as u64 {
         let Ok(Some(_)) = lossy.poll(&mut body) else { break };
     }

@@ -20,6 +20,13 @@ impl Timestamp {
         Self(ticks())
     }
 
+    /// So long from now; the latest there is if that is too far away to be counted.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self(ticks().saturating_add(Rate::get().ticks(ns)))
+    }
+
     #[inline(always)]
     pub(crate) fn from_ticks(ticks: u64) -> Option<Self> {
         (ticks != 0).then_some(Self(ticks))
@@ -67,6 +74,11 @@ impl Rate {
 
     fn nanoseconds(self, ticks: u64) -> u64 {
         ((u128::from(ticks) * u128::from(self.ns_per_tick_q32)) >> 32) as u64
+    }
+
+    fn ticks(self, nanoseconds: u64) -> u64 {
+        let ticks = (u128::from(nanoseconds) << 32) / u128::from(self.ns_per_tick_q32.max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
     /// What both clocks say now, and what they said when the process began to use them: after ten

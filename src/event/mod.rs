@@ -20,10 +20,15 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+mod extension;
+pub mod lifecycle;
 mod payload;
 pub mod schema;
+pub mod subject;
 
 pub use clock::Timestamp;
+pub(crate) use extension::extension_len;
+pub use extension::{Extension, ExtensionTooLong, ExtensionView};
 pub(crate) use payload::Encoder;
 pub use payload::{Archive, EventError, check};
 use schema::Schema;

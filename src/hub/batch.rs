@@ -1,10 +1,10 @@
 //! Several events, sent as one.
 
 use super::link::Link;
-use super::send_error::SendError;
 use crate::event::{Encoder, Event, HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
 use crate::ring::RingError;
 use crate::ring::layout::Kind;
+use crate::send_error::SendError;
 
 /// Events that become visible together with [`commit`](Self::commit). Dropping it discards those
 /// that are not visible yet.

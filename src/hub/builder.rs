@@ -1,15 +1,22 @@
 //! How a hub joins, and how a link is opened.
 
-use super::control::{Control, LinkOffer};
+use super::bus::{Asking, Manners, Outbox, Routes, Sender};
+use super::control::{Control, LinkOffer, Resume};
 use super::receive::{Inlets, Payloads};
 use super::state::HubShared;
 use super::{Hub, control};
 use crate::domain::Domain;
 use crate::error::Error;
-use crate::limits::{ACCEPTED_RING_DEFAULT, RING_CAPACITY_DEFAULT};
+use crate::limits::{
+    ACCEPTED_RING_DEFAULT, BROADCAST_CAPACITY_DEFAULT, FEW_DEFAULT, PATIENCE_DEFAULT_MS,
+    RING_CAPACITY_DEFAULT,
+};
+use crate::protocol::Channel;
 use crate::segment::Cursors;
+use crate::sync::biased::Biased;
 use crate::wait::{Bell, Wait};
-use std::collections::VecDeque;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +31,14 @@ pub struct HubBuilder {
     wait: Wait,
     payloads: Payloads,
     habits: Habits,
+    host: Option<Host>,
 }
+
+/// Something that is kept for as long as a hub is there: a supervisor that it hosts.
+pub(crate) type Hosted = Box<dyn std::any::Any + Send>;
+
+/// Hosts a supervisor for a domain that has none.
+pub(crate) type Host = fn(&Domain) -> Result<Hosted, Error>;
 
 /// What a hub does by itself, without its thread.
 pub(super) struct Habits {
@@ -33,6 +47,11 @@ pub(super) struct Habits {
     pub timestamps: bool,
     /// Bytes of the largest ring that others may make it make or map.
     pub largest_ring: usize,
+    /// Bytes of its broadcast ring.
+    pub broadcast_capacity: usize,
+    /// Hubs that an event is sent to over links at most.
+    pub few: usize,
+    pub patience: Duration,
 }
 
 impl std::fmt::Debug for HubBuilder {
@@ -56,7 +75,11 @@ impl HubBuilder {
                 accept_if: Box::new(|_| true),
                 timestamps: true,
                 largest_ring: ACCEPTED_RING_DEFAULT,
+                broadcast_capacity: BROADCAST_CAPACITY_DEFAULT,
+                few: FEW_DEFAULT,
+                patience: Duration::from_millis(PATIENCE_DEFAULT_MS),
             },
+            host: None,
         }
     }
 
@@ -104,6 +127,37 @@ impl HubBuilder {
         self
     }
 
+    /// Bytes of the ring for what the hub publishes to many: a power of two from 4 KiB to 1 GiB;
+    /// 256 KiB unless said otherwise. An event can be half as long, less 32 bytes. It is made with
+    /// the hub's first publisher.
+    #[must_use]
+    pub fn broadcast_capacity(mut self, bytes: usize) -> Self {
+        self.habits.broadcast_capacity = bytes;
+        self
+    }
+
+    /// How many hubs an event is sent to over links, one by one, if all who want it have one: 4
+    /// unless said otherwise, 0 for none. For more it is broadcast once.
+    #[must_use]
+    pub fn links_for(mut self, hubs: usize) -> Self {
+        self.habits.few = hubs;
+        self
+    }
+
+    /// How long a subscription that stands still may hold a publisher up before it is overtaken,
+    /// and told so: 1 second unless said otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.habits.patience = patience;
+        self
+    }
+
+    /// How to host a supervisor; the layer above knows.
+    pub(crate) fn hosting(mut self, host: Option<Host>) -> Self {
+        self.host = host;
+        self
+    }
+
     /// Joins.
     ///
     /// # Errors
@@ -115,16 +169,34 @@ impl HubBuilder {
         let domain = self.domain.unwrap_or_else(Domain::from_env);
         crate::event::clock::begin();
         let control = Control::of_this_process()?;
-        let (channel, id) = control::join(&domain, &self.name)?;
+        let (channel, id, hosted) = join_or_host(&domain, &self.name, self.host)?;
         let cursors = Cursors::create().map_err(Error::segment("positions"))?;
         let bell_slot = cursors.take().ok_or(Error::LimitReached { what: "slots", limit: 0 })?;
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
         let clone = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::io("dup"));
         let bells = [clone(bell.write_end())?, clone(bell.given())?];
         let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, bells));
-        let mail = control.enter(Arc::clone(&shared), channel, self.habits);
+        let routes = Arc::new(Routes::default());
+        let manners = Manners {
+            few: self.habits.few,
+            patience: self.habits.patience,
+            timestamps: self.habits.timestamps,
+        };
+        let outbox = Arc::new(Biased::new(Outbox::new(Arc::clone(&routes), manners)));
+        let broadcast_capacity = self.habits.broadcast_capacity;
+        let mail = control.enter(
+            Arc::clone(&shared),
+            channel,
+            self.habits,
+            Resume::new(domain, self.host, hosted),
+            (routes, Arc::clone(&outbox)),
+        );
         Ok(Hub {
             process: shared.process,
+            sender: Sender { hub: Arc::clone(&shared), outbox },
+            publishing: Mutex::new(HashMap::new()),
+            broadcast_capacity,
+            asking: Asking::default(),
             shared,
             control,
             mail,
@@ -138,6 +210,34 @@ impl HubBuilder {
         })
     }
 }
+
+/// Joins a domain; where it has no supervisor and we may, hosts one first.
+fn join_or_host(
+    domain: &Domain,
+    name: &str,
+    host: Option<Host>,
+) -> Result<(Channel, u64, Option<Hosted>), Error> {
+    let mut hosted = None;
+    // Another hub may host one, or cease to, in between.
+    for _ in 0..HOSTING_TRIES {
+        match (control::join(domain, name), host) {
+            (Ok((channel, id)), _) => return Ok((channel, id, hosted)),
+            (Err(Error::NoSupervisor { .. }), Some(host)) => match host(domain) {
+                Ok(supervisor) => hosted = Some(supervisor),
+                Err(Error::SupervisorRunning { .. }) => {
+                    // Sleep: it has the lock, and opens its socket any moment.
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(error),
+            },
+            (Err(error), _) => return Err(error),
+        }
+    }
+    control::join(domain, name).map(|(channel, id)| (channel, id, hosted))
+}
+
+/// How often a hub tries to join or to host.
+const HOSTING_TRIES: u32 = 100;
 
 /// How a link is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use super::batch::Batch;
 use super::control::Control;
-use super::send_error::SendError;
 use super::state::{HubShared, LinkId, LinkShared, LinkState};
-use crate::event::{Encoder, Event, HEADER_BYTES, Header, NO_SUBJECT, Timestamp};
+use crate::event::{Encoder, Event, Extension, HEADER_BYTES, Header, NO_SUBJECT, Timestamp};
 use crate::ring::layout::Kind;
 use crate::ring::{RingError, RoomWait, Writer};
 use crate::segment::{Process, RingMemory, futex};
+use crate::send_error::SendError;
 use crate::wait::Ringer;
 use crossbeam_utils::Backoff;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Link {
     /// [`SendError`]; `Full` means now, not for ever.
     #[inline(always)]
     pub fn try_send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        if self.put_at_once(event) { Ok(()) } else { self.put(event).map_err(|f| f.error) }
+        if self.put_at_once(event) { Ok(()) } else { self.put(event, &[]).map_err(|f| f.error) }
     }
 
     /// As [`try_send`](Self::try_send), waiting for room until `timeout` has passed.
@@ -96,7 +96,7 @@ impl Link {
         event: &T,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_by(event, super::after(timeout))
+        self.send_by(event, &[], super::after(timeout))
     }
 
     /// As [`try_send`](Self::try_send), waiting for room for as long as the other side lives.
@@ -106,13 +106,58 @@ impl Link {
     /// [`SendError`], never `Full`.
     #[inline(always)]
     pub fn send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        if self.put_at_once(event) { Ok(()) } else { self.send_by(event, None) }
+        if self.put_at_once(event) { Ok(()) } else { self.send_by(event, &[], None) }
+    }
+
+    /// As [`try_send`](Self::try_send), with an extension, which takes its room in the ring.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_with<T: Event>(
+        &mut self,
+        event: &T,
+        extension: &Extension,
+    ) -> Result<(), SendError> {
+        self.put(event, extension.bytes()).map_err(|failure| failure.error)
+    }
+
+    /// As [`send_timeout`](Self::send_timeout), with an extension.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    pub fn send_timeout_with<T: Event>(
+        &mut self,
+        event: &T,
+        extension: &Extension,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.send_by(event, extension.bytes(), super::after(timeout))
+    }
+
+    /// As [`send`](Self::send), with an extension.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_with<T: Event>(
+        &mut self,
+        event: &T,
+        extension: &Extension,
+    ) -> Result<(), SendError> {
+        self.send_by(event, extension.bytes(), None)
     }
 
     #[cold]
-    fn send_by<T: Event>(&mut self, event: &T, by: Option<Instant>) -> Result<(), SendError> {
+    fn send_by<T: Event>(
+        &mut self,
+        event: &T,
+        extension: &[u8],
+        by: Option<Instant>,
+    ) -> Result<(), SendError> {
         loop {
-            match self.put(event) {
+            match self.put(event, extension) {
                 Err(Failure { error: SendError::Full, body }) => self.wait_for_room(body, by)?,
                 result => return result.map_err(|failure| failure.error),
             }
@@ -125,20 +170,21 @@ impl Link {
         let payload = self.encoder.loan_for::<T>();
         self.usable()
             && self.writer.has_room(HEADER_BYTES + payload)
-            && self.put_into(event, payload)
+            && self.put_into(event, &[], payload)
     }
 
     /// Puts an event into the ring; on failure also says for how long a body there was no room.
     #[cold]
-    fn put<T: Event>(&mut self, event: &T) -> Result<(), Failure> {
+    fn put<T: Event>(&mut self, event: &T, extension: &[u8]) -> Result<(), Failure> {
         self.check()?;
-        let max = self.max_payload();
+        let max = self.max_payload().saturating_sub(extension.len());
         let mut payload = self.encoder.loan_for::<T>();
         loop {
-            if let Err(error) = self.writer.reserve(HEADER_BYTES + payload) {
-                return Err(self.failure(error, HEADER_BYTES + payload));
+            let body = HEADER_BYTES + extension.len() + payload;
+            if let Err(error) = self.writer.reserve(body) {
+                return Err(self.failure(error, body));
             }
-            if self.put_into(event, payload) {
+            if self.put_into(event, extension, payload) {
                 return Ok(());
             }
             payload = self
@@ -150,14 +196,17 @@ impl Link {
 
     /// Puts an event where there is room for `payload` bytes of it; `false` if that is not enough.
     #[inline(always)]
-    fn put_into<T: Event>(&mut self, event: &T, payload: usize) -> bool {
-        let mut loan = self.writer.loan_reserved(HEADER_BYTES + payload);
-        let Some(len) = self.encoder.encode(event, &mut loan[HEADER_BYTES..]) else {
+    fn put_into<T: Event>(&mut self, event: &T, extension: &[u8], payload: usize) -> bool {
+        let start = HEADER_BYTES + extension.len();
+        let mut loan = self.writer.loan_reserved(start + payload);
+        let Some(len) = self.encoder.encode(event, &mut loan[start..]) else {
             return false;
         };
+        loan[HEADER_BYTES..start].copy_from_slice(extension);
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
         Header { sequence: self.next, schema: T::SCHEMA, timestamp }.write(&mut loan);
-        loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
+        let kind = if extension.is_empty() { Kind::Plain } else { Kind::Extended };
+        loan.commit(start + len, kind, NO_SUBJECT);
         self.next += 1;
         self.ringer.notify();
         true

@@ -1,11 +1,11 @@
 //! Raw bytes: written in the ring, or copied into it.
 
 use super::link::Link;
-use super::send_error::SendError;
 use crate::event::{HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
 use crate::ring::layout::Kind;
 use crate::ring::{self, RingError};
 use crate::segment::RingMemory;
+use crate::send_error::SendError;
 use crate::wait::Ringer;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};

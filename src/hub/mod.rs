@@ -5,38 +5,43 @@
 //! supervisors of all its hubs (`control`); it leaves new links and bad news in a queue without a
 //! lock, which the hub looks into when it finds no event.
 
-mod accept;
 mod batch;
 mod builder;
+mod bus;
 mod control;
 mod ending;
 mod link;
+mod links;
 mod loan;
 mod receive;
-mod send_error;
 mod state;
 
 pub use batch::Batch;
+pub(crate) use builder::Hosted;
 pub use builder::{HubBuilder, LinkOptions};
+pub use bus::{
+    Envelope, Flow, Path, Publisher, REPLY_SUBJECT, Reply, RequestError, Sent, Subscription,
+    SubscriptionOptions,
+};
 pub use control::LinkOffer;
 pub use link::Link;
 pub use loan::Loan;
 pub use receive::{Payloads, Received, RecvError};
-pub use send_error::SendError;
 pub use state::LinkId;
 
 use crate::error::Error;
-use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
+use crate::event::PAYLOAD_ALIGN;
 use crate::protocol::HubInfo;
-use crate::ring::Kind;
 use crate::segment::Process;
 use crate::wait::{Bell, Step, Wait, Waiter, Woken};
+use bus::{Asking, Sender};
 use control::{Control, Mail};
 use ending::End;
+use parking_lot::Mutex;
 use receive::{Found, Inlets};
 use rkyv::util::AlignedVec;
 use state::HubShared;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +54,11 @@ use std::time::{Duration, Instant};
 pub struct Hub {
     shared: Arc<HubShared>,
     process: Process,
+    sender: Sender,
+    /// Subjects that it publishes on: their numbers and their rows in the outbox.
+    publishing: Mutex<HashMap<Arc<str>, usize>>,
+    broadcast_capacity: usize,
+    asking: Asking,
     control: Control,
     mail: rtrb::Consumer<Mail>,
     bell: Bell,
@@ -132,30 +142,6 @@ impl Hub {
         self.control.wait_for(self.shared.key, name, timeout)
     }
 
-    /// Opens a link with the hub of that name, of the default capacity each way. When this
-    /// returns, the other side has attached: nothing that is sent is lost.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] (unknown, declined, linked already, limits; two hubs that have just
-    /// closed their link count as linked until the supervisor has heard of it from both), [`Error::TimedOut`],
-    /// [`Error::Segment`], [`Error::Disconnected`]. Nothing stays behind.
-    pub fn link_to(&mut self, name: &str) -> Result<Link, Error> {
-        self.link_with(name, LinkOptions::default())
-    }
-
-    /// Opens a link with options.
-    ///
-    /// # Errors
-    ///
-    /// As [`link_to`](Self::link_to).
-    pub fn link_with(&mut self, name: &str, options: LinkOptions) -> Result<Link, Error> {
-        self.usable()?;
-        let link = self.control.link(&self.shared, name, options)?;
-        self.take_mail();
-        Ok(link)
-    }
-
     /// The next event of any link, if there is one. No system call, no lock, no allocation.
     ///
     /// # Errors
@@ -164,7 +150,7 @@ impl Hub {
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
         if let Some(len) = self.next_at_once() {
-            return Ok(Some(Received::in_place(self.inlets.current(), len)));
+            return Ok(Some(Received::in_place(self.inlets.current(), len, 0)));
         }
         self.try_recv_slowly()
     }
@@ -195,7 +181,7 @@ impl Hub {
     #[inline(always)]
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<'_>>, RecvError> {
         if let Some(len) = self.next_at_once() {
-            return Ok(Some(Received::in_place(self.inlets.current(), len)));
+            return Ok(Some(Received::in_place(self.inlets.current(), len, 0)));
         }
         self.recv_by(after(timeout))
     }
@@ -210,7 +196,7 @@ impl Hub {
     #[inline(always)]
     pub fn recv(&mut self) -> Result<Option<Received<'_>>, RecvError> {
         if let Some(len) = self.next_at_once() {
-            return Ok(Some(Received::in_place(self.inlets.current(), len)));
+            return Ok(Some(Received::in_place(self.inlets.current(), len, 0)));
         }
         self.recv_by(None)
     }
@@ -239,7 +225,7 @@ impl Hub {
         let mut waiter = Waiter::new(self.wait, by);
         loop {
             if let Some(len) = self.next_in_a_moment() {
-                return Ok(Some(Received::in_place(self.inlets.current(), len)));
+                return Ok(Some(Received::in_place(self.inlets.current(), len, 0)));
             }
             if self.shared.is_closed() {
                 return Ok(None);
@@ -348,15 +334,15 @@ impl Hub {
 
     /// The event that was found.
     fn receive(&mut self, (index, commit): Found) -> Result<Received<'_>, RecvError> {
-        if commit.kind != Kind::Plain || commit.len < HEADER_BYTES {
+        let Some(extension) = self.inlets.get_mut(index).extension_of(commit) else {
             let why = format!("a record of {} bytes that is no event: {commit:?}", commit.len);
             return Err(self.remove(index, End::Corrupt(why)));
-        }
+        };
         let inlet = self.inlets.get_mut(index);
         if inlet.in_place {
-            Ok(Received::in_place(inlet, commit.len))
+            Ok(Received::in_place(inlet, commit.len, extension))
         } else {
-            Ok(Received::copied(inlet, commit.len, &mut self.copy))
+            Ok(Received::copied(inlet, commit.len, extension, &mut self.copy))
         }
     }
 }
@@ -372,6 +358,7 @@ impl Drop for Hub {
     fn drop(&mut self) {
         if self.process.is_current() {
             self.accepted.clear();
+            self.sender.outbox.with(|outbox| outbox.close());
             self.control.leave(self.shared.key);
         }
     }

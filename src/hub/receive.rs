@@ -1,9 +1,11 @@
 //! The receiving half: the rings of all links of a hub, read in turn.
 
 use super::state::{LinkId, LinkShared, SlotGuard};
-use crate::event::{self, Event, EventError, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp};
+use crate::event::{
+    self, Event, EventError, ExtensionView, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp,
+};
 use crate::limits::LINE;
-use crate::ring::{CommitWord, Reader, RecordError};
+use crate::ring::{CommitWord, Kind, Reader, RecordError};
 use crate::segment::RingMemory;
 use rkyv::util::AlignedVec;
 use std::sync::Arc;
@@ -37,6 +39,23 @@ pub enum RecvError {
         link: LinkId,
         /// The other hub's name.
         peer: Arc<str>,
+        /// What was found.
+        why: String,
+    },
+    /// A publisher was faster than the subscription.
+    #[error("hub {hub} was faster: up to {missed} of its events have been missed")]
+    Lagged {
+        /// The publisher's.
+        hub: Arc<str>,
+        /// How many of its events were not seen, on whatever subject: those that the subscription
+        /// wanted are among them.
+        missed: u64,
+    },
+    /// A publisher's ring holds what no hub writes. Nothing more of that hub is read.
+    #[error("the ring of hub {hub} is corrupt: {why}")]
+    SourceCorrupt {
+        /// The publisher's.
+        hub: Arc<str>,
         /// What was found.
         why: String,
     },
@@ -79,6 +98,24 @@ pub(super) struct Inlet {
     pub leaving: Option<Leaving>,
     /// Then the position beyond which no honest writer can have written.
     pub last: u64,
+}
+
+impl Inlet {
+    /// Bytes of the extension of the next record, 0 without one; `None` if it is no event.
+    pub(super) fn extension_of(&self, commit: CommitWord) -> Option<usize> {
+        let room = commit.len.checked_sub(HEADER_BYTES)?;
+        match commit.kind {
+            Kind::Plain => Some(0),
+            Kind::Extended if room >= 2 => {
+                // Read once; what is done with it later cannot be changed by whoever wrote it.
+                let mut head = [0; HEADER_BYTES + 2];
+                self.reader.copy_body(&mut head);
+                let [.., low, high] = head;
+                event::extension_len([low, high]).filter(|len| *len <= room)
+            }
+            Kind::Extended | Kind::Closed => None,
+        }
+    }
 }
 
 /// Records taken from one link before the others are looked at.
@@ -232,24 +269,27 @@ impl Inlets {
 #[derive(Debug)]
 pub struct Received<'a> {
     inlet: &'a mut Inlet,
-    /// Header and payload: in the ring, or in the hub's copy.
+    /// Header, extension and payload: in the ring, or in the hub's copy.
     body: *const u8,
-    /// Bytes of both.
+    /// Bytes of all.
     len: usize,
+    /// Bytes of the extension; 0 without one.
+    extension: usize,
 }
 
 impl<'a> Received<'a> {
-    /// The event in a plain record of at least [`HEADER_BYTES`], to be read in the ring.
+    /// The event in a record of at least [`HEADER_BYTES`] and its extension, to be read in the ring.
     #[inline(always)]
-    pub(super) fn in_place(inlet: &'a mut Inlet, len: usize) -> Self {
+    pub(super) fn in_place(inlet: &'a mut Inlet, len: usize, extension: usize) -> Self {
         let body = inlet.reader.body(len);
-        Self { inlet, body, len }
+        Self { inlet, body, len, extension }
     }
 
-    /// The event in a plain record of at least [`HEADER_BYTES`], copied first.
+    /// The same, copied first.
     pub(super) fn copied(
         inlet: &'a mut Inlet,
         len: usize,
+        extension: usize,
         copy: &'a mut AlignedVec<PAYLOAD_ALIGN>,
     ) -> Self {
         // Behind the place of the commit word, so that the payload is aligned as in the ring.
@@ -257,7 +297,14 @@ impl<'a> Received<'a> {
         copy.resize(BODY + len, 0);
         inlet.reader.copy_body(&mut copy[BODY..]);
         let body = copy[BODY..].as_ptr();
-        Self { inlet, body, len }
+        Self { inlet, body, len, extension }
+    }
+
+    /// What was sent beside header and payload, if anything was.
+    #[must_use]
+    pub fn extension(&self) -> Option<ExtensionView<'_>> {
+        let bytes = &self.after_header()[..self.extension];
+        ExtensionView::of(bytes)
     }
 
     #[inline(always)]
@@ -310,14 +357,19 @@ impl<'a> Received<'a> {
     /// The payload as bytes, at an address that is a multiple of 32.
     #[inline(always)]
     #[must_use]
-    #[allow(unsafe_code)]
     pub fn bytes(&self) -> &[u8] {
+        &self.after_header()[self.extension..]
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn after_header(&self) -> &[u8] {
         // SAFETY: the header is part of the body.
-        let payload = unsafe { self.body.add(HEADER_BYTES) };
+        let rest = unsafe { self.body.add(HEADER_BYTES) };
         // SAFETY: the rest of a body whose length was checked against the ring. It does not
         // change before `self` is dropped: either it is our own copy, or its writer is trusted
         // not to change what it has committed (same user), and waits for our position.
-        unsafe { core::slice::from_raw_parts(payload, self.len - HEADER_BYTES) }
+        unsafe { core::slice::from_raw_parts(rest, self.len - HEADER_BYTES) }
     }
 
     /// The payload as a `T`, after checking its schema and that its bytes are a valid value.

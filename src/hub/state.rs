@@ -83,6 +83,8 @@ pub(crate) struct HubShared {
     /// The control thread has left something for the hub's own thread.
     mail: AtomicBool,
     closed: AtomicBool,
+    /// It has been dropped.
+    left: AtomicBool,
     /// To wake the hub's own thread, whoever it is that sleeps on the bell.
     own_bell: OwnedFd,
     /// What peers are given to ring with.
@@ -108,6 +110,7 @@ impl HubShared {
             bell_slot,
             mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             own_bell,
             given_bell,
         }
@@ -142,6 +145,11 @@ impl HubShared {
         self.wake();
     }
 
+    pub(crate) fn leave(&self) {
+        // Relaxed: looked at by the thread that stores it.
+        self.left.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -157,5 +165,23 @@ pub(crate) struct SlotGuard {
 impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.hub.cursors.give_back(self.slot);
+    }
+}
+
+/// The slot that says where a reader of one of our rings begins. The reader may look at it for the
+/// first time long after the ring has ended: so the word stays as it is until the reader has left,
+/// and for ever if the hub leaves first.
+#[derive(Debug)]
+pub(crate) struct StartSlot {
+    pub hub: Arc<HubShared>,
+    pub slot: u32,
+}
+
+impl Drop for StartSlot {
+    fn drop(&mut self) {
+        // Relaxed: as in `leave`.
+        if !self.hub.left.load(Ordering::Relaxed) {
+            self.hub.cursors.give_back(self.slot);
+        }
     }
 }

@@ -12,8 +12,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// Messages that wait for a peer that does not read; more, and the connection is given up.
-const QUEUE_MAX: usize = 1024;
+/// Messages, and bytes of them, that wait for a peer that does not read; more, and the connection
+/// is given up. One hub that goes can have a thousand messages sent to another at once.
+const QUEUE_MAX: usize = 8192;
+const QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// Tries, a millisecond apart, while the kernel has no room for more descriptors in flight: no
 /// event would tell when it has.
@@ -28,7 +30,7 @@ pub(crate) enum ChannelError {
     Protocol(#[from] ProtocolError),
     #[error("the connection failed: {0}")]
     Kernel(Errno),
-    #[error("the other side has not read {QUEUE_MAX} messages")]
+    #[error("the other side has not read {QUEUE_MAX} messages or {QUEUE_BYTES_MAX} bytes")]
     QueueFull,
     #[error("a message is too long")]
     TooLong,
@@ -48,6 +50,7 @@ struct Outgoing {
 pub(crate) struct Channel {
     socket: OwnedFd,
     queue: VecDeque<Outgoing>,
+    queued_bytes: usize,
     buffer: Box<[u8]>,
 }
 
@@ -55,7 +58,8 @@ impl Channel {
     /// A connected, non-blocking SEQPACKET socket.
     pub(crate) fn new(socket: OwnedFd) -> Self {
         // One byte more than allowed, so that what is too long shows itself.
-        Self { socket, queue: VecDeque::new(), buffer: vec![0; MESSAGE_MAX + 1].into() }
+        let buffer = vec![0; MESSAGE_MAX + 1].into();
+        Self { socket, queue: VecDeque::new(), queued_bytes: 0, buffer }
     }
 
     /// Sends a message, or queues it.
@@ -73,16 +77,22 @@ impl Channel {
         bytes: Vec<u8>,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), ChannelError> {
-        if self.queue.len() >= QUEUE_MAX {
+        if self.queue.len() >= QUEUE_MAX || self.queued_bytes >= QUEUE_BYTES_MAX {
             return Err(ChannelError::QueueFull);
         }
+        self.queued_bytes += bytes.len();
         self.queue.push_back(Outgoing { bytes, descriptors });
         self.flush()
     }
 
     /// Whether messages wait for the socket to become writable.
     pub(crate) fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+        self.queued() > 0
+    }
+
+    /// How many do.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     /// Sends what is queued, as far as the kernel takes it.
@@ -90,7 +100,10 @@ impl Channel {
         let mut patience = PATIENCE;
         while let Some(next) = self.queue.front() {
             match send_one(&self.socket, next) {
-                Ok(()) => drop(self.queue.pop_front()),
+                Ok(()) => {
+                    self.queued_bytes -= next.bytes.len();
+                    self.queue.pop_front();
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(Errno::ETOOMANYREFS | Errno::ENOBUFS) if patience > 0 => {

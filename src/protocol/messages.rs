@@ -37,6 +37,8 @@ pub struct HubInfo {
 pub enum RefusalCode {
     /// The name is not one that a hub may have.
     InvalidName,
+    /// The text is not a subject, or not a pattern.
+    InvalidSubject,
     /// Another hub has the name.
     NameTaken,
     /// No hub has the name.
@@ -55,11 +57,48 @@ pub enum RefusalCode {
     Failed,
 }
 
+/// One subscription that reads one hub's rings.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Archive, Serialize, Deserialize,
+)]
+pub(crate) struct Edge {
+    /// The hub that writes.
+    pub source: u64,
+    /// The hub that reads.
+    pub reader: u64,
+    /// Which of its subscriptions.
+    pub subscription: u32,
+}
+
+/// A subject and the number that stands for it in commit words.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub(crate) struct Subject {
+    pub id: u32,
+    pub name: String,
+}
+
+/// A slot of the sender's cursors that belongs to one subscription of a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub(crate) struct LaneSlot {
+    pub subscription: u32,
+    pub slot: u32,
+}
+
+/// What happened in the domain, for those who subscribe to it.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub(crate) enum News {
+    Joined(HubInfo),
+    Left(HubInfo),
+    Linked { link: u64, opener: HubInfo, acceptor: HubInfo },
+    Unlinked { link: u64, opener: HubInfo, acceptor: HubInfo },
+}
+
 /// From a hub to its supervisor.
 #[derive(Debug, Clone, PartialEq, Archive, Serialize, Deserialize)]
 pub(crate) enum ToSupervisor {
-    /// The first message of every connection.
-    Hello { name: String },
+    /// The first message of every connection. `resume` is the id that the hub was given by the
+    /// supervisor that it has lost, 0 for a new hub.
+    Hello { name: String, resume: u64 },
     /// A page of the list of hubs, those with an id above `after`.
     List { request: u32, after: u64 },
     /// To be told when a hub of this name is there.
@@ -78,6 +117,54 @@ pub(crate) enum ToSupervisor {
     Close { link: u64, reason: String },
     /// The hub goes; the supervisor forgets it and then hangs up.
     Leave,
+    /// The hub will publish; with its broadcast ring and its cursors. Comes before `Declare`.
+    Broadcast { capacity: u64 },
+    /// The hub will publish on this subject. `known` is the number that the subject was given by
+    /// a supervisor that has gone; 0 if it has none.
+    Declare { request: u32, subject: String, known: u32 },
+    /// A subscription; with cursors and doorbell. Again, with request 0, after a restart.
+    Subscribe {
+        request: u32,
+        subscription: u32,
+        patterns: Vec<String>,
+        gating: bool,
+        bell_slot: u32,
+    },
+    /// A subscription is over.
+    Unsubscribe { subscription: u32 },
+    /// The answer to `Follow`: the ring is mapped, and `position_slot` (0 for one that nobody
+    /// waits for) is where the subscription says how far it has read.
+    Following { edge: Edge, position_slot: u32 },
+    /// The answer to `Listen`: from now on it is taken account of; `start_slot` of the source's
+    /// cursors says where it begins to read, once that is settled (0: wherever it likes).
+    Listening { edge: Edge, start_slot: u32 },
+    /// The answer to `Follow` or `Listen`: it cannot be done.
+    Unable { edge: Edge, reason: String },
+    /// A second ring to the other side of a link, for what is published; with the ring.
+    Lane { link: u64, capacity: u64 },
+    /// Which subscriptions read the other side's lane, and where each says how far it has read.
+    LaneReaders { link: u64, slots: Vec<LaneSlot> },
+    /// Where it is said where each of these begins to read.
+    LaneStarts { link: u64, slots: Vec<LaneSlot> },
+    /// These subscriptions know where to look: the lane may be used.
+    LaneReady { link: u64, slots: Vec<LaneSlot> },
+    /// Tell this hub of what happens in the domain, or no longer.
+    Attend { wanted: bool },
+    /// A page of the list of subjects, those after this one.
+    Subjects { request: u32, after: String },
+}
+
+/// A subject, who may publish on it and who has subscribed to it.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct SubjectInfo {
+    /// Its name.
+    pub subject: String,
+    /// The number that stands for it on rings.
+    pub id: u32,
+    /// Hubs that have a publisher for it.
+    pub publishers: u32,
+    /// Subscriptions whose patterns match it.
+    pub subscriptions: u32,
 }
 
 /// From the supervisor to a hub.
@@ -99,6 +186,41 @@ pub(crate) enum ToHub {
     Opened { link: u64 },
     /// The other side closed the link, or is gone.
     Closed { link: u64, gone: bool, reason: String },
+    /// The answer to `Declare`, when all who subscribe to the subject follow.
+    Declared { request: u32, id: u32 },
+    /// The answer to `Subscribe`, when all who publish know of it.
+    Subscribed { request: u32 },
+    /// Read this hub's broadcasts; with its ring and its cursors. Comes again with more subjects;
+    /// to do what has been done already changes nothing.
+    Follow { edge: Edge, source: HubInfo, capacity: u64, subjects: Vec<Subject> },
+    /// Take account of this subscription; with its hub's cursors and its doorbell. Comes again
+    /// with more subjects.
+    Listen {
+        edge: Edge,
+        reader: HubInfo,
+        gating: bool,
+        position_slot: u32,
+        bell_slot: u32,
+        subjects: Vec<u32>,
+    },
+    /// The source takes account of the subscription.
+    Begin { edge: Edge, start_slot: u32 },
+    /// The subscription is over, or (`gone`) the source or the reader is.
+    EdgeOver { edge: Edge, gone: bool },
+    /// See `ToSupervisor::Lane`; with the ring.
+    Lane { link: u64, capacity: u64 },
+    /// See `ToSupervisor::LaneReaders`.
+    LaneReaders { link: u64, slots: Vec<LaneSlot> },
+    /// See `ToSupervisor::LaneStarts`.
+    LaneStarts { link: u64, slots: Vec<LaneSlot> },
+    /// See `ToSupervisor::LaneReady`.
+    LaneReady { link: u64, slots: Vec<LaneSlot> },
+    /// Every hub that wanted to has come back after a restart: what was not said again is over.
+    Settled,
+    /// Something happened in the domain.
+    News(News),
+    /// The answer to `Subjects`; more pages follow the last one if `more`.
+    SubjectList { request: u32, subjects: Vec<SubjectInfo>, more: bool },
 }
 
 /// Whether a hub may be called so: 1 to 64 of the characters `A–Z a–z 0–9 . _ -`.

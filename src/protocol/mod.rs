@@ -21,13 +21,15 @@ mod tests;
 
 pub(crate) use channel::{Channel, ChannelError};
 use messages::{ArchivedToHub, ArchivedToSupervisor};
-pub use messages::{HubInfo, RefusalCode};
-pub(crate) use messages::{Terms, ToHub, ToSupervisor, check_name, clean_reason};
+pub(crate) use messages::{
+    Edge, LaneSlot, News, Subject, Terms, ToHub, ToSupervisor, check_name, clean_reason,
+};
+pub use messages::{HubInfo, RefusalCode, SubjectInfo};
 use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
 
 /// Changes whenever a message means something else.
-pub(crate) const PROTOCOL_VERSION: u16 = 1;
+pub(crate) const PROTOCOL_VERSION: u16 = 2;
 
 const MAGIC: [u8; 4] = *b"EPH:";
 pub(crate) const PREAMBLE_BYTES: usize = 16;

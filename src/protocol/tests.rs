@@ -3,7 +3,7 @@
 use super::*;
 
 fn hello() -> ToSupervisor {
-    ToSupervisor::Hello { name: "camera".to_owned() }
+    ToSupervisor::Hello { name: "camera".to_owned(), resume: 0 }
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn another_version_is_named() {
     let error = decode::<ToSupervisor>(&other).unwrap_err();
     let expected = ProtocolError::WrongVersion { expected: PROTOCOL_VERSION, found: 9 };
     assert_eq!(error, expected);
-    assert_eq!(error.to_string(), "the other side speaks protocol version 9, this one version 1");
+    assert_eq!(error.to_string(), "the other side speaks protocol version 9, this one version 2");
 }
 
 #[test]
@@ -61,6 +61,27 @@ fn the_longest_messages_fit() {
     assert!(reason.len() <= crate::limits::REASON_MAX);
     let code = RefusalCode::Failed;
     assert!(encode(&ToHub::Refused { request: 1, code, reason }).is_some());
+}
+
+#[test]
+fn the_longest_messages_of_the_bus_fit() {
+    use crate::limits::{
+        NAME_MAX, PATTERNS_MAX, SUBJECT_MAX, SUBJECTS_PER_PAGE, SUBSCRIPTIONS_PER_HUB_MAX,
+    };
+    let text = "s".repeat(SUBJECT_MAX);
+    let edge = Edge { source: u64::MAX, reader: u64::MAX, subscription: u32::MAX };
+    let source = HubInfo { name: "n".repeat(NAME_MAX), id: u64::MAX, pid: 0, uid: 0, links: 0 };
+    let subjects = vec![Subject { id: u32::MAX, name: text.clone() }; SUBJECTS_PER_PAGE];
+    assert!(encode(&ToHub::Follow { edge, source, capacity: 0, subjects }).is_some());
+    let subject = SubjectInfo { subject: text.clone(), id: 1, publishers: 1, subscriptions: 1 };
+    let subjects = vec![subject; SUBJECTS_PER_PAGE];
+    assert!(encode(&ToHub::SubjectList { request: 1, subjects, more: true }).is_some());
+    let (request, subscription, gating, bell_slot) = (1, 1, true, 1);
+    let patterns = vec![text; PATTERNS_MAX];
+    let subscribe = ToSupervisor::Subscribe { request, subscription, patterns, gating, bell_slot };
+    assert!(encode(&subscribe).is_some());
+    let slots = vec![LaneSlot { subscription, slot: 1 }; SUBSCRIPTIONS_PER_HUB_MAX];
+    assert!(encode(&ToSupervisor::LaneReaders { link: 1, slots }).is_some());
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl<M: Memory> Deref for Loan<'_, M> {
 impl<M: Memory> DerefMut for Loan<'_, M> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`; gating readers have left the place, lossy ones read it with
+        // SAFETY: as in `deref`; gating readers have left the place, others read it with
         // atomics and throw away what they read (`claim`), and nobody else writes (Memory, 4).
         unsafe { core::slice::from_raw_parts_mut(self.body, self.max_len) }
     }

@@ -25,11 +25,13 @@
 //! zero or a committed record: a writer that dies in between leaves nothing half-visible.
 //!
 //! - The data region is mapped twice in a row, so a body never wraps.
-//! - **Gating** readers ([`Reader`]) publish their position in a word of their own, which the
-//!   writer can only read; the writer keeps the lowest of them and looks again when it runs out.
-//! - **Lossy** readers ([`LossyReader`]) are not waited for. Before the writer writes, it has
-//!   announced in the ring's header how far it may go (`claim`); a reader copies a record out,
-//!   and then looks whether the claim has come within reach of what it copied.
+//! - **Gating** readers publish their position in a word of their own, which the writer can only
+//!   read; the writer keeps the lowest of them and looks again when it runs out.
+//! - **Lossy** readers are not waited for. Before the writer writes, it has announced in the
+//!   ring's header how far it may go (`claim`); what is read counts only if the claim, looked at
+//!   afterwards, has not come within its reach.
+//! - A [`Reader`] is gating and reads in place. A [`Follower`] copies records out and is either; as
+//!   it always looks at the claim, the writer can give up a gating one that is too slow.
 //! - A ring that is closed ends with a record of a kind of its own. There is always room for it:
 //!   the word at the writer's position is never in use by anything else.
 //!
@@ -42,26 +44,29 @@
 
 mod batch;
 mod error;
+mod follower;
 mod gate;
 #[cfg(any(test, ephapse_model))]
 pub(crate) mod heap;
 pub mod layout;
 mod loan;
-mod lossy;
 mod memory;
 #[cfg(all(test, ephapse_model))]
 mod model;
+mod progress;
 mod reader;
+mod room;
 #[cfg(all(test, not(ephapse_model)))]
 mod tests;
 mod writer;
 
 pub use batch::{Batch, BatchLoan};
 pub use error::RingError;
+pub use follower::{FollowError, Follower};
 pub use gate::{JOINING, LEFT, Position, RoomWait};
 pub use layout::{CommitWord, Kind};
 pub use loan::Loan;
-pub use lossy::{LossyError, LossyReader};
 pub use memory::Memory;
-pub use reader::{Fencing, Reader, Record, RecordError};
+pub use progress::Fencing;
+pub use reader::{Reader, Record, RecordError};
 pub use writer::Writer;

@@ -8,6 +8,8 @@
 //!
 //! Each `broken_…` test leaves one step out and must fail: it shows that the model sees it.
 
+mod follower;
+
 use super::heap::HeapMemory;
 use super::layout::Kind;
 use super::*;
@@ -108,36 +110,6 @@ fn model_batch() {
         });
         if read(&mut reader).unwrap() == Some(0) {
             assert_eq!(read(&mut reader).unwrap(), Some(1), "the rest of the batch");
-        }
-        drop(thread.join().unwrap());
-    });
-}
-
-/// Writer and lossy reader: what is seen is whole; a gap is announced.
-#[test]
-fn model_lossy() {
-    check(Some(2), || {
-        let memory = HeapMemory::new(CAPACITY);
-        let mut reader = LossyReader::join(memory.share());
-        let mut writer = Writer::format(memory, 0);
-        let thread = thread::spawn(move || {
-            for value in 0..6 {
-                send(&mut writer, value).unwrap();
-            }
-            writer
-        });
-        let (mut body, mut next, mut gap) = (Vec::new(), 0, false);
-        for _ in 0..4 {
-            match reader.poll(&mut body) {
-                Ok(Some(_)) => {
-                    let value = value(&body);
-                    assert!(value == next || (gap && value > next), "{value} after {next}");
-                    (next, gap) = (value + 1, false);
-                }
-                Ok(None) => thread::yield_now(),
-                Err(LossyError::Overrun { .. }) => gap = true,
-                Err(error) => panic!("{error}"),
-            }
         }
         drop(thread.join().unwrap());
     });
@@ -288,32 +260,6 @@ fn broken_without_zero_ahead() {
                 reader.publish();
             }
             thread::yield_now();
-        }
-        drop(thread.join().unwrap());
-    });
-}
-
-/// The canary: a lossy reader that does not look at the claim again takes torn copies for records.
-#[test]
-#[should_panic]
-fn broken_lossy_without_the_second_look() {
-    check(Some(3), || {
-        let memory = HeapMemory::new(CAPACITY);
-        let mut reader = LossyReader::join(memory.share());
-        reader.leave_out_the_second_look();
-        let mut writer = Writer::format(memory, 0);
-        let thread = thread::spawn(move || {
-            for value in 0..6 {
-                send(&mut writer, value).unwrap();
-            }
-            writer
-        });
-        let (mut body, mut next) = (Vec::new(), 0);
-        for _ in 0..4 {
-            if let Ok(Some(_)) = reader.poll(&mut body) {
-                assert_eq!(value(&body), next, "a gap that nobody announced");
-                next += 1;
-            }
         }
         drop(thread.join().unwrap());
     });

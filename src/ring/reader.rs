@@ -3,7 +3,8 @@
 use super::gate::Position;
 use super::layout::{CommitWord, HeaderWord, Kind, max_body, plain_len, stride};
 use super::memory::Memory;
-use crate::sync::{Ordering, full_fence, light_fence};
+use super::progress::{Fencing, Progress};
+use crate::sync::Ordering;
 use thiserror::Error;
 
 /// Why there is no next record, and never will be.
@@ -27,46 +28,17 @@ pub enum RecordError {
     },
 }
 
-/// What this side has to do between a store and its look at what the other side wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fencing {
-    /// Nothing: the side that goes to sleep uses membarrier.
-    Light,
-    /// A full fence, because one of the two processes may not use membarrier.
-    Full,
-}
-
-impl Fencing {
-    #[inline(always)]
-    pub(crate) fn fence(self) {
-        match self {
-            Self::Light => light_fence(),
-            Self::Full => full_fence(),
-        }
-    }
-}
-
 /// Reads a ring whose writer waits for it: nothing is ever lost.
 #[derive(Debug)]
 pub struct Reader<M: Memory> {
     memory: M,
     max_body: usize,
     position: u64,
-    /// What the writer has been told. Telling it each time would take the line away from a writer
-    /// that is waiting for room, record by record.
-    published: u64,
-    publish_at: u64,
     /// The last distance from one record to the next.
     stride: u64,
     committed: u64,
-    cursor: Position,
-    fencing: Fencing,
-    /// The last wish for room that we have answered.
-    woken: u64,
+    progress: Progress,
 }
-
-/// A reader tells the writer of its progress once in this part of the ring.
-const PUBLISH_PARTS: u64 = 8;
 
 /// How far ahead of its position a reader fetches lines that it knows to be committed.
 const FETCH_AHEAD: u64 = 20 * 64;
@@ -78,21 +50,14 @@ impl<M: Memory> Reader<M> {
     ///
     /// If `start` is not a multiple of 64 below 2^63, or `cursor` is another process's word.
     pub fn attach(memory: M, cursor: Position, start: u64, fencing: Fencing) -> Self {
-        assert!(start.is_multiple_of(64) && start < 1 << 63, "records start at multiples of 64");
-        assert!(cursor.is_writable(), "a reader publishes in a word of its own");
-        cursor.publish(start);
-        let publish_at = start + memory.capacity() as u64 / PUBLISH_PARTS;
+        let progress = Progress::begin(cursor, start, memory.capacity(), fencing);
         Self {
             max_body: max_body(memory.capacity()),
             memory,
             position: start,
-            published: start,
-            publish_at,
             stride: 64,
             committed: 0,
-            cursor,
-            fencing,
-            woken: 0,
+            progress,
         }
     }
 
@@ -168,7 +133,7 @@ impl<M: Memory> Reader<M> {
     #[inline(always)]
     pub(crate) fn release(&mut self, len: usize) {
         self.position += self.predicted(stride(len));
-        if self.position >= self.publish_at {
+        if self.progress.is_due(self.position) {
             self.publish();
         }
         let ahead = self.position + FETCH_AHEAD;
@@ -201,29 +166,13 @@ impl<M: Memory> Reader<M> {
     /// Tells the writer how far we have read. Done by itself for every eighth of the ring; call
     /// it before waiting for something else than this ring.
     pub fn publish(&mut self) {
-        if self.published == self.position {
+        if !self.progress.tell(self.memory.capacity(), self.position) {
             return;
         }
-        self.published = self.position;
-        self.publish_at = self.position + self.memory.capacity() as u64 / PUBLISH_PARTS;
-        self.cursor.publish(self.position);
         // Relaxed: a hint. What lies before the boundary has been committed, so fetching it early
         // takes no line away from a writer that is still writing it.
         self.committed = self.memory.header_word(HeaderWord::Boundary).load(Ordering::Relaxed);
-        self.fencing.fence();
-        // Relaxed: `fencing` orders this look after the publication.
-        let wanted = self.memory.header_word(HeaderWord::RoomWanted).load(Ordering::Relaxed);
-        if wanted != 0 {
-            self.give_room(wanted);
-        }
-    }
-
-    #[cold]
-    fn give_room(&mut self, wanted: u64) {
-        if self.position >= wanted && self.woken != wanted {
-            self.woken = wanted;
-            self.memory.wake_writer(&self.cursor);
-        }
+        self.progress.answer(&self.memory);
     }
 }
 

@@ -1,6 +1,9 @@
 //! The ring on the heap and in a real segment: random sizes, capacities and interleavings, every
 //! byte verified.
 
+mod follower;
+mod scribbled;
+
 use super::heap::HeapMemory;
 use super::layout::{Kind, max_body};
 use super::*;
@@ -152,44 +155,6 @@ proptest! {
         let (writer, shared) = RingMemory::create(options).unwrap();
         let reading = RingMemory::open(&shared.file, 4096).unwrap();
         Pair::new(writer, reading).run(actions);
-    }
-
-    /// A lossy reader sees a subsequence, whole records only, and is told of every gap.
-    #[test]
-    fn a_lossy_reader_is_told_what_it_missed(
-        steps in prop::collection::vec((0..40usize, 0..6usize, 0..120usize), 1..60),
-    ) {
-        let memory = HeapMemory::new(4096);
-        let mut lossy = LossyReader::join(memory.share());
-        let mut writer = Writer::format(memory, 0);
-        let (mut next, mut seen, mut body) = (0u32, 0u64, Vec::new());
-        let mut expected: Option<u32> = Some(0);
-        for (send, read, len) in steps {
-            for _ in 0..send {
-                let mut loan = writer.loan(len).unwrap();
-                fill(&mut loan, next);
-                loan.commit(len, Kind::Plain, next);
-                next += 1;
-            }
-            for _ in 0..read {
-                match lossy.poll(&mut body) {
-                    Ok(None) => prop_assert!(expected.is_none_or(|tag| tag == next)),
-                    Ok(Some(commit)) => {
-                        prop_assert!(expected.is_none_or(|tag| tag == commit.tag));
-                        prop_assert!(u64::from(commit.tag) >= seen);
-                        let mut wanted = vec![0; commit.len];
-                        fill(&mut wanted, commit.tag);
-                        prop_assert_eq!(&body, &wanted);
-                        (seen, expected) = (u64::from(commit.tag) + 1, Some(commit.tag + 1));
-                    }
-                    Err(LossyError::Overrun { missed_bytes }) => {
-                        prop_assert!(missed_bytes > 0);
-                        expected = None;
-                    }
-                    Err(error) => prop_assert!(false, "{}", error),
-                }
-            }
-        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::batch::Batch;
 use super::error::RingError;
-use super::gate::{Gate, Gone, Position, RoomWait};
+use super::gate::Gate;
 use super::layout::{CommitWord, HeaderWord, Kind, capacity_is_valid, max_body, stride};
 use super::loan::Loan;
 use super::memory::Memory;
-use crate::limits::{GATING_READERS_MAX, LINE};
-use crate::sync::{Ordering, fence, heavy_fence};
+use crate::limits::LINE;
+use crate::sync::{Ordering, fence};
 
 /// Writes records into a ring. There is one for each ring, by construction of the segment that
 /// it lies in; the type is not `Clone` and all methods take `&mut self`.
@@ -20,17 +20,17 @@ pub struct Writer<M: Memory> {
     /// The word there is zero.
     pub(super) visible: u64,
     /// Everything below has been claimed and is free: the hot path's only check.
-    limit: u64,
+    pub(super) limit: u64,
     /// What lies below has been given back by all gating readers.
-    free: u64,
-    /// The highest limit that lossy readers were ever told.
+    pub(super) free: u64,
+    /// The highest limit that followers were ever told.
     claimed: u64,
     /// A position beyond `position` whose word has already been zeroed.
     zeroed: u64,
     /// The readers were well behind when we looked last: throughput counts, not latency.
     is_stream: bool,
     max_body: usize,
-    gates: Vec<Gate>,
+    pub(super) gates: Vec<Gate>,
     closed: bool,
     #[cfg(ephapse_model)]
     broken: bool,
@@ -42,7 +42,7 @@ const STREAM: u64 = 32 * LINE as u64;
 /// How far ahead of its position a writer in a stream fetches lines.
 const FETCH_AHEAD: u64 = 16 * LINE as u64;
 
-/// What will be written is claimed this much at a time: lossy readers lose at most this
+/// What will be written is claimed this much at a time: followers lose at most this
 /// part of the ring's memory of the past, and the header is written once in as many bytes.
 const CLAIM_PARTS: u64 = 16;
 
@@ -104,29 +104,6 @@ impl<M: Memory> Writer<M> {
     #[must_use]
     pub fn memory(&self) -> &M {
         &self.memory
-    }
-
-    /// Waits from now on for the reader that publishes in `cursor`, starting at the position that
-    /// is returned, which the reader must be told. `id` names it in errors.
-    ///
-    /// # Errors
-    ///
-    /// The cursor itself, if there are [`GATING_READERS_MAX`] already.
-    pub fn add_reader(&mut self, id: u64, cursor: Position) -> Result<u64, Position> {
-        if self.gates.len() >= GATING_READERS_MAX {
-            return Err(cursor);
-        }
-        self.gates.push(Gate::new(id, cursor, self.position));
-        // What was claimed without it may lie beyond what it allows; look at all again.
-        self.limit = self.position;
-        self.free = self.position;
-        Ok(self.position)
-    }
-
-    /// Waits no longer for the reader that was added under `id`.
-    pub fn remove_reader(&mut self, id: u64) {
-        self.gates.retain(|gate| gate.id != id);
-        self.limit = self.position;
     }
 
     /// A place for a body of up to `max_len` bytes, in the ring. Nothing is visible before
@@ -215,34 +192,11 @@ impl<M: Memory> Writer<M> {
         // Relaxed: the fence below orders it before what is written.
         self.claimed = self.claimed.max(self.limit);
         self.memory.header_word(HeaderWord::Claim).store(self.claimed, Ordering::Relaxed);
-        // SYNC(boundary): pairs with the acquire in `LossyReader`; what lies before is committed.
+        // SYNC(boundary): pairs with the acquire in `Follower`; what lies before is committed.
         self.memory.header_word(HeaderWord::Boundary).store(self.visible, Ordering::Release);
-        // SYNC(claim): pairs with the acquire fence after the copy in `LossyReader`: who saw a
+        // SYNC(claim): pairs with the acquire fence in `Follower::is_overtaken`: who saw a
         // byte that was written after this fence sees the claim that was stored before it.
         fence(Ordering::Release);
-    }
-
-    /// How far the slowest reader lets us write.
-    fn look_at_readers(&mut self) -> Result<u64, RingError> {
-        let high = self.position;
-        let mut lowest = None;
-        for index in 0..self.gates.len() {
-            let gate = &mut self.gates[index];
-            let id = gate.id;
-            match gate.look(high) {
-                Ok(position) => {
-                    lowest = Some(lowest.map_or(position, |low: u64| low.min(position)));
-                }
-                Err(gone) => {
-                    let low = self.gates.swap_remove(index).shadow;
-                    return Err(match gone {
-                        Gone::Left => RingError::ReaderLeft { id },
-                        Gone::Lied(claimed) => RingError::ReaderLied { id, claimed, low, high },
-                    });
-                }
-            }
-        }
-        Ok(lowest.map_or(u64::MAX, |low| low + self.memory.capacity() as u64))
     }
 
     /// Makes the record at our position visible and moves on.
@@ -254,7 +208,7 @@ impl<M: Memory> Writer<M> {
             // Relaxed: the release of the commit word below orders it.
             self.memory.word(next).store(0, Ordering::Relaxed);
         }
-        // SYNC(commit): pairs with the acquire load in `Reader::peek` and `LossyReader::poll`;
+        // SYNC(commit): pairs with the acquire load in `Reader::peek` and `Follower::peek`;
         // the body and the zero after it come before.
         self.memory.word(self.position).store(word.pack(), Ordering::Release);
         self.position = next;
@@ -296,7 +250,7 @@ impl<M: Memory> Writer<M> {
     pub(crate) fn discard_batch(&mut self) {
         self.position = self.visible;
         self.zeroed = 0;
-        // What was claimed stays claimed: lossy readers must not trust what was overwritten.
+        // What was claimed stays claimed: followers must not trust what was overwritten.
     }
 
     /// Gets the lines of the next records while nobody waits for us.
@@ -327,40 +281,6 @@ impl<M: Memory> Writer<M> {
         if ahead < self.free {
             self.memory.prefetch_write(ahead);
         }
-    }
-
-    /// After [`RingError::Full`]: tells the readers that we wait for room for a record of `len`
-    /// bytes, and looks once more. Sleep (with a bound) only if it says so, and call [`end_wait`](Self::end_wait) afterwards. Costs a membarrier, about 2 µs.
-    ///
-    /// # Errors
-    ///
-    /// As [`loan`](Self::loan), except `Full`.
-    pub fn announce_wait(&mut self, len: usize) -> Result<RoomWait, RingError> {
-        let capacity = self.memory.capacity() as u64;
-        // A quarter of the ring at least, so that a slow reader does not wake us for each record.
-        let need = (stride(len) + LINE as u64).max(capacity / 4);
-        let wanted = (self.position + need).saturating_sub(capacity).max(1);
-        // Relaxed: the fence orders it.
-        self.memory.header_word(HeaderWord::RoomWanted).store(wanted, Ordering::Relaxed);
-        // SYNC(sleep): pairs with the light fence in `Reader::publish`.
-        heavy_fence();
-        match self.reserve(len) {
-            Ok(()) => Ok(RoomWait::Ready),
-            Err(RingError::Full) => Ok(self.slowest()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What to sleep on; the batch that fills the ring by itself has nothing to wait for.
-    fn slowest(&self) -> RoomWait {
-        let slowest = self.gates.iter().min_by_key(|gate| gate.shadow);
-        slowest.map_or(RoomWait::Ready, Gate::to_wait_for)
-    }
-
-    /// Takes back what [`announce_wait`](Self::announce_wait) announced.
-    pub fn end_wait(&mut self) {
-        // Relaxed: a reader that still sees the old value wakes us for nothing.
-        self.memory.header_word(HeaderWord::RoomWanted).store(0, Ordering::Relaxed);
     }
 
     /// Ends the ring: readers see [`Kind::Closed`] after the last record. Idempotent.

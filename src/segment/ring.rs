@@ -134,6 +134,17 @@ impl RingMemory {
         Self { header, data, mask: capacity - 1, start, mapping }
     }
 
+    /// The same memory for another reader.
+    ///
+    /// # Panics
+    ///
+    /// If it is the writer's.
+    #[must_use]
+    pub fn view(&self) -> Self {
+        assert!(self.mapping.access == Access::Read, "a ring has one writer");
+        Self::over(Arc::clone(&self.mapping), self.mask + 1, self.start)
+    }
+
     /// Where the first record starts, as the header says.
     #[must_use]
     pub fn start(&self) -> u64 {

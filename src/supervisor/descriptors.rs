@@ -1,13 +1,36 @@
 //! The descriptors that hubs send: what they must be, and how to be rid of others.
 
 use super::serve::Fault;
+use crate::protocol::ToSupervisor;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::os::fd::OwnedFd;
 
-/// Ring, cursors, doorbell.
-const LINK_DESCRIPTORS: usize = 3;
+/// What a descriptor has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    Pipe,
+}
 
-/// Whether these are the descriptors of a link, or none where none belong.
+/// The descriptors that belong to a message, and what to say of others.
+fn expected(message: &ToSupervisor) -> (&'static [Kind], &'static str) {
+    use Kind::{Memory, Pipe};
+    match message {
+        // Ring, cursors, doorbell.
+        ToSupervisor::Link { .. } | ToSupervisor::Accept { .. } => {
+            (&[Memory, Memory, Pipe], "two memfds and a pipe")
+        }
+        // Ring, cursors.
+        ToSupervisor::Broadcast { .. } => (&[Memory, Memory], "two memfds"),
+        // Cursors, doorbell.
+        ToSupervisor::Subscribe { .. } => (&[Memory, Pipe], "a memfd and a pipe"),
+        // Ring.
+        ToSupervisor::Lane { .. } => (&[Memory], "a memfd"),
+        _ => (&[], "nothing"),
+    }
+}
+
+/// Whether these are the descriptors that belong to a message.
 ///
 /// # Errors
 ///
@@ -15,14 +38,14 @@ const LINK_DESCRIPTORS: usize = 3;
 /// hub chose (a socket that lingers, a file of a file system in user space) can take for ever, so
 /// a thread of its own does it.
 pub(super) fn check_descriptors(
-    carries_link: bool,
+    message: &ToSupervisor,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Vec<OwnedFd>, Fault> {
-    let expected = if carries_link { LINK_DESCRIPTORS } else { 0 };
-    let fault = if descriptors.len() != expected {
-        format!("{} descriptors came instead of {expected}", descriptors.len())
-    } else if !descriptors.iter().zip([is_memory, is_memory, is_pipe]).all(|(fd, is)| is(fd)) {
-        "descriptors came that are not two memfds and a pipe".to_owned()
+    let (kinds, what) = expected(message);
+    let fault = if descriptors.len() != kinds.len() {
+        format!("{} descriptors came instead of {}", descriptors.len(), kinds.len())
+    } else if !descriptors.iter().zip(kinds).all(|(fd, kind)| is_of(fd, *kind)) {
+        format!("descriptors came that are not {what}")
     } else {
         return Ok(descriptors);
     };
@@ -35,10 +58,10 @@ pub(super) fn check_descriptors(
 }
 
 /// Asks without touching what is behind the descriptor.
-fn is_memory(fd: &OwnedFd) -> bool {
-    fcntl(fd, FcntlArg::F_GET_SEALS).is_ok()
-}
-
-fn is_pipe(fd: &OwnedFd) -> bool {
-    fcntl(fd, FcntlArg::F_GETPIPE_SZ).is_ok()
+fn is_of(fd: &OwnedFd, kind: Kind) -> bool {
+    let question = match kind {
+        Kind::Memory => FcntlArg::F_GET_SEALS,
+        Kind::Pipe => FcntlArg::F_GETPIPE_SZ,
+    };
+    fcntl(fd, question).is_ok()
 }

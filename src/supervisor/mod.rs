@@ -1,12 +1,24 @@
 //! The supervisor: a registry of hubs that passes their descriptors to one another.
 //!
 //! One thread, one epoll, no event ever. What it keeps is who is there (`registry`); what it does
-//! for each message is in `serve`; who may connect, and how often, in `door`.
+//! for each message is in `serve`; who may connect, and how often, in `door`. How publishers and
+//! subscriptions find one another is in `bus`, how they are brought together in `edges`; what
+//! becomes of hubs whose supervisor was restarted in `hello`.
 
+mod bus;
 mod descriptors;
 mod door;
+mod edges;
+mod epoch;
+mod hello;
+mod lanes;
+mod news;
+mod notices;
 mod registry;
 mod serve;
+mod subjects;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::Domain;
 use crate::error::Error;
@@ -22,10 +34,9 @@ use std::time::{Duration, Instant};
 
 const TOKEN_DOOR: u64 = 0;
 const TOKEN_STOP: u64 = 1;
-/// Numbers of connections, and so of hubs, start here.
-const FIRST_CONNECTION: u64 = 2;
 
-/// Set in the token of the process at the other end of a connection.
+/// Set in the token of the process at the other end of a connection. (The other tokens are those
+/// of connections: the number of this run above that of the connection, so never 0 or 1.)
 const PROCESS: u64 = 1 << 63;
 
 /// Messages taken from one connection before the others have their turn.
@@ -89,7 +100,7 @@ impl Supervisor {
         };
         watch(door.as_fd(), TOKEN_DOOR)?;
         watch(stop.as_fd(), TOKEN_STOP)?;
-        let registry = Registry::new(FIRST_CONNECTION);
+        let registry = Registry::new(epoch::next(&domain)?);
         Ok(Self { domain, door, stop: Arc::new(stop), epoll, registry })
     }
 
@@ -124,7 +135,8 @@ impl Supervisor {
                     TOKEN_STOP => return Ok(()),
                     TOKEN_DOOR => self.admit(),
                     token if token & PROCESS != 0 => {
-                        self.registry.doom(token & !PROCESS, "its process has ended");
+                        let hub = self.registry.hub_of(token & !PROCESS);
+                        self.registry.doom(hub, "its process has ended");
                     }
                     token => self.serve(token, event.events()),
                 }
@@ -204,28 +216,31 @@ impl Supervisor {
 
     /// Takes what a connection sent, and sends what it could not take before.
     fn serve(&mut self, token: u64, ready: EpollFlags) {
+        let hub = self.registry.hub_of(token);
         if ready.contains(EpollFlags::EPOLLOUT)
-            && let Some(connection) = self.registry.connection(token)
+            && let Some(connection) = self.registry.connection(hub)
         {
             let result = connection.channel.flush();
-            self.registry.touch(token);
+            self.registry.touch(hub);
             if let Err(error) = result {
-                return self.registry.doom(token, error.to_string());
+                return self.registry.doom(hub, error.to_string());
             }
         }
         for _ in 0..MESSAGES_PER_TURN {
-            let Some(connection) = self.registry.connection(token) else { return };
+            // Its first message can give it another number.
+            let hub = self.registry.hub_of(token);
+            let Some(connection) = self.registry.connection(hub) else { return };
             match connection.channel.receive() {
                 Ok(Some((message, descriptors))) => {
-                    let result = self.registry.handle(token, message, descriptors);
+                    let result = self.registry.handle(hub, message, descriptors);
                     if let Err(fault) = result {
-                        self.registry.doom(token, fault);
+                        self.registry.doom(hub, fault);
                     }
                     self.registry.settle();
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    self.part_with(token, &error);
+                    self.part_with(hub, &error);
                     return;
                 }
             }
@@ -233,21 +248,21 @@ impl Supervisor {
     }
 
     /// Ends a connection; a peer of another version is told so first.
-    fn part_with(&mut self, token: u64, error: &ChannelError) {
+    fn part_with(&mut self, hub: u64, error: &ChannelError) {
         use crate::protocol::{ProtocolError, wrong_version};
         if let ChannelError::Protocol(ProtocolError::WrongVersion { .. }) = error
-            && let Some(connection) = self.registry.connection(token)
+            && let Some(connection) = self.registry.connection(hub)
         {
             // It may be gone already; then nobody needs to know.
             let _ = connection.channel.send_bytes(wrong_version().to_vec(), Vec::new());
         }
-        self.registry.doom(token, error.to_string());
+        self.registry.doom(hub, error.to_string());
     }
 
     /// Watches for room to send exactly on those connections that have something left to send.
     fn update_connections(&mut self) {
-        for token in self.registry.take_changed() {
-            let Some(connection) = self.registry.connection(token) else { continue };
+        for hub in self.registry.take_changed() {
+            let Some(connection) = self.registry.connection(hub) else { continue };
             let queued = connection.channel.has_queued();
             if queued == connection.watched_for_room {
                 continue;
@@ -255,9 +270,9 @@ impl Supervisor {
             connection.watched_for_room = queued;
             let mut interest = EpollFlags::EPOLLIN;
             interest.set(EpollFlags::EPOLLOUT, queued);
-            let mut event = EpollEvent::new(interest, token);
+            let mut event = EpollEvent::new(interest, connection.token);
             if let Err(errno) = self.epoll.modify(connection.channel.as_fd(), &mut event) {
-                self.registry.doom(token, errno.desc());
+                self.registry.doom(hub, errno.desc());
             }
         }
     }

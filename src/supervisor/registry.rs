@@ -1,8 +1,13 @@
 //! Who is there: connections, names, links, and who waits for what.
 
+use super::bus::Part;
 use super::door::Visitor;
+use super::edges::EdgeState;
+use super::hello::EPOCH_SHIFT;
+use super::notices::Notices;
+use super::subjects::Subjects;
 use crate::limits::{CONNECTIONS_PER_UID_MAX, HELLO_DEADLINE_MS, PENDING_CONNECTIONS_PER_UID_MAX};
-use crate::protocol::{Channel, HubInfo, RefusalCode, ToHub};
+use crate::protocol::{Channel, Edge, HubInfo, News, RefusalCode, ToHub};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -10,6 +15,9 @@ use std::time::{Duration, Instant};
 /// One connection: a hub, once it has said its name.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// By which the loop knows it. The hub has the same number, unless it came back with one that
+    /// an earlier supervisor gave it.
+    pub token: u64,
     pub channel: Channel,
     pub uid: u32,
     pub pid: u32,
@@ -17,11 +25,16 @@ pub(super) struct Connection {
     pub process: Option<OwnedFd>,
     /// The hub's name; `None` until it has introduced itself.
     pub name: Option<String>,
+    /// When it did, and whether it has been known to an earlier supervisor.
+    pub joined: Instant,
+    pub resumed: bool,
     pub links: BTreeSet<u64>,
     /// Names that it waits for, by request.
     pub waits: HashMap<u32, String>,
     /// Offers of links that it has not answered.
     pub unanswered: usize,
+    /// What it publishes and subscribes to.
+    pub bus: Part,
     /// It has said that it leaves.
     pub left: bool,
     /// Whether the loop waits for room to send.
@@ -58,14 +71,24 @@ impl Link {
 /// All that the supervisor knows.
 #[derive(Debug)]
 pub(super) struct Registry {
+    /// The number of this run, and when it began.
+    pub(super) epoch: u32,
+    pub(super) started: Instant,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) names: HashMap<String, u64>,
+    /// The numbers of hubs whose connections have others.
+    pub(super) renamed: HashMap<u64, u64>,
     pub(super) links: HashMap<u64, Link>,
+    pub(super) subjects: Subjects,
+    pub(super) edges: BTreeMap<Edge, EdgeState>,
+    pub(super) notices: Notices,
+    /// Hubs that want to know what happens.
+    pub(super) attending: BTreeSet<u64>,
     /// Hubs that wait for a name.
     pub(super) waiting: HashMap<String, Vec<(u64, u32)>>,
     /// What has to have happened by when. Entries stay when it has, and are then passed over.
     pub(super) deadlines: BTreeSet<(Instant, Due)>,
-    next_id: u64,
+    pub(super) next_id: u64,
     next_link: u64,
     changed: Vec<u64>,
     /// Connections that are to end, and why. Ending one can be the end of another.
@@ -81,18 +104,31 @@ pub(super) enum Due {
     Hello(u64),
     /// The offer of a link has to be answered.
     Offer(u64),
+    /// Those whom a publisher or a subscription waits for have to have taken note.
+    Notice(u64),
+    /// A hub that came back, by its token, and the others have to have said all.
+    Settled(u64),
 }
 
 impl Registry {
-    pub(super) fn new(first_id: u64) -> Self {
+    /// What the supervisor of this run knows at first: nothing.
+    pub(super) fn new(epoch: u32) -> Self {
+        let first = (u64::from(epoch) << EPOCH_SHIFT) + 1;
         Self {
+            epoch,
+            started: Instant::now(),
             connections: BTreeMap::new(),
             names: HashMap::new(),
+            renamed: HashMap::new(),
             links: HashMap::new(),
+            subjects: Subjects::new(epoch),
+            edges: BTreeMap::new(),
+            notices: Notices::default(),
+            attending: BTreeSet::new(),
             waiting: HashMap::new(),
             deadlines: BTreeSet::new(),
-            next_id: first_id,
-            next_link: 1,
+            next_id: first,
+            next_link: first,
             changed: Vec::new(),
             doomed: Vec::new(),
             ended: Vec::new(),
@@ -110,14 +146,18 @@ impl Registry {
         let id = self.next_id;
         self.next_id += 1;
         let connection = Connection {
+            token: id,
             channel: Channel::new(visitor.socket),
             uid: visitor.uid,
             pid: visitor.pid,
             process: visitor.process,
             name: None,
+            joined: Instant::now(),
+            resumed: false,
             links: BTreeSet::new(),
             waits: HashMap::new(),
             unanswered: 0,
+            bus: Part::default(),
             left: false,
             watched_for_room: false,
         };
@@ -125,6 +165,11 @@ impl Registry {
         let deadline = Instant::now() + Duration::from_millis(HELLO_DEADLINE_MS);
         self.deadlines.insert((deadline, Due::Hello(id)));
         id
+    }
+
+    /// The hub at the other end of a connection.
+    pub(super) fn hub_of(&self, token: u64) -> u64 {
+        self.renamed.get(&token).copied().unwrap_or(token)
     }
 
     pub(super) fn connection(&mut self, id: u64) -> Option<&mut Connection> {
@@ -195,10 +240,15 @@ impl Registry {
     ///
     /// Its peers are told that it is gone only if it said so itself. Otherwise it may be its
     /// connection alone that was lost; if it is the process, they see that without our help.
-    fn remove(&mut self, id: u64, why: &str) {
+    pub(super) fn remove(&mut self, id: u64, why: &str) {
+        let links = self.connections.get(&id).map(|c| c.links.clone()).unwrap_or_default();
+        let news: Vec<News> = links.iter().filter_map(|link| self.end_of_link(*link)).collect();
+        let left = self.info(id);
         let Some(mut connection) = self.connections.remove(&id) else { return };
         let name = connection.name.as_deref().unwrap_or("(unnamed)").to_owned();
         tracing::info!(hub = %name, uid = connection.uid, pid = connection.pid, why, "gone");
+        self.renamed.remove(&connection.token);
+        self.attending.remove(&id);
         if let Some(name) = &connection.name {
             self.names.remove(name);
         }
@@ -208,7 +258,9 @@ impl Registry {
         for link in std::mem::take(&mut connection.links) {
             self.leave_link(link, id, connection.left, &format!("hub {name} is gone"));
         }
+        self.part_from_bus(id, &connection.bus);
         self.ended.push(connection);
+        news.into_iter().chain(left.map(News::Left)).for_each(|news| self.announce(news));
     }
 
     /// One side of a link has no connection any more.
@@ -226,6 +278,7 @@ impl Registry {
 
     /// One side of a link is done with it, or gone; the other is told.
     pub(super) fn end_link(&mut self, id: u64, by: u64, gone: bool, reason: &str) {
+        let news = self.end_of_link(id);
         let Some(link) = self.links.remove(&id) else { return };
         for side in [link.opener, link.acceptor] {
             if let Some(connection) = self.connections.get_mut(&side) {
@@ -240,6 +293,7 @@ impl Registry {
             }
             _ => self.tell(other, &ToHub::Closed { link: id, gone, reason }, Vec::new()),
         }
+        news.into_iter().for_each(|news| self.announce(news));
     }
 
     pub(super) fn forget_wait(&mut self, id: u64, request: u32, name: &str) {
@@ -269,6 +323,8 @@ impl Registry {
                     }
                 }
                 Due::Offer(id) => self.expire_offer(id),
+                Due::Notice(notice) => self.answer_now(notice),
+                Due::Settled(token) => self.say_settled(token),
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What each message does.
 
+use super::bus::Wish;
 use super::descriptors::check_descriptors;
 use super::registry::{Due, Link, Registry, Stage};
 use crate::limits::{
-    HUBS_MAX, HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX,
-    PENDING_REQUESTS_PER_HUB_MAX, UNANSWERED_OFFERS_MAX,
+    HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX, PENDING_REQUESTS_PER_HUB_MAX,
+    UNANSWERED_OFFERS_MAX,
 };
 use crate::protocol::{RefusalCode, Terms, ToHub, ToSupervisor, check_name, clean_reason};
 use std::os::fd::OwnedFd;
@@ -29,14 +30,12 @@ impl Registry {
         if named == matches!(message, ToSupervisor::Hello { .. }) {
             return Err("introduces itself twice, or not at all".to_owned());
         }
-        let carries_link =
-            matches!(message, ToSupervisor::Link { .. } | ToSupervisor::Accept { .. });
-        let descriptors = match check_descriptors(carries_link, descriptors) {
+        let descriptors = match check_descriptors(&message, descriptors) {
             Ok(descriptors) => descriptors,
             Err(fault) => return self.without_descriptors(from, &message, fault),
         };
         match message {
-            ToSupervisor::Hello { name } => self.hello(from, name),
+            ToSupervisor::Hello { name, resume } => self.hello(from, name, resume),
             ToSupervisor::List { request, after } => self.list(from, request, after),
             ToSupervisor::WaitFor { request, name } => {
                 let waits = self.connections.get(&from).map(|c| &c.waits);
@@ -60,20 +59,71 @@ impl Registry {
                 }
             }
             ToSupervisor::Leave => self.leave(from),
+            ToSupervisor::Attend { wanted } => self.attend(from, wanted),
+            other => return self.handle_for_bus(from, other, descriptors),
         }
         Ok(())
     }
 
-    /// A link's message whose descriptors did not arrive, because this process can have no more.
+    /// Does what a message asks that is about publishing and subscribing.
+    fn handle_for_bus(
+        &mut self,
+        from: u64,
+        message: ToSupervisor,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), Fault> {
+        match message {
+            ToSupervisor::Broadcast { capacity } => self.broadcast(from, capacity, descriptors),
+            ToSupervisor::Declare { request, subject, known } => {
+                return self.declare(from, request, &subject, known);
+            }
+            ToSupervisor::Subscribe { request, subscription, patterns, gating, bell_slot } => {
+                let wish = Wish { request, subscription, patterns, gating, bell_slot };
+                self.subscribe(from, wish, descriptors);
+            }
+            ToSupervisor::Unsubscribe { subscription } => self.unsubscribe(from, subscription),
+            ToSupervisor::Following { edge, position_slot } => {
+                self.following(from, edge, position_slot);
+            }
+            ToSupervisor::Listening { edge, start_slot } => self.listening(from, edge, start_slot),
+            ToSupervisor::Unable { edge, reason } => {
+                self.unable(from, edge, &clean_reason(&reason));
+            }
+            ToSupervisor::Subjects { request, after } => self.list_subjects(from, request, &after),
+            ToSupervisor::Lane { link, capacity } => {
+                self.pass_on(from, link, &ToHub::Lane { link, capacity }, descriptors);
+            }
+            ToSupervisor::LaneReaders { link, slots } => {
+                self.pass_on(from, link, &ToHub::LaneReaders { link, slots }, descriptors);
+            }
+            ToSupervisor::LaneStarts { link, slots } => {
+                self.pass_on(from, link, &ToHub::LaneStarts { link, slots }, descriptors);
+            }
+            ToSupervisor::LaneReady { link, slots } => {
+                self.pass_on(from, link, &ToHub::LaneReady { link, slots }, descriptors);
+            }
+            // `handle` has taken all others.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A message whose descriptors did not arrive, because this process can have no more.
     fn without_descriptors(
         &mut self,
         from: u64,
         message: &ToSupervisor,
         fault: Fault,
     ) -> Result<(), Fault> {
-        let reason = format!("the supervisor has not got the descriptors of a link: {fault}");
+        let what = if matches!(message, ToSupervisor::Subscribe { .. }) {
+            "a subscription"
+        } else {
+            "a link"
+        };
+        let reason = format!("the supervisor has not got the descriptors of {what}: {fault}");
         match message {
-            ToSupervisor::Link { request, .. } => {
+            ToSupervisor::Link { request, .. }
+            | ToSupervisor::Subscribe { request: request @ 1.., .. } => {
                 self.refuse(from, *request, RefusalCode::LimitReached, reason);
                 Ok(())
             }
@@ -102,39 +152,11 @@ impl Registry {
         }
     }
 
-    fn is_party(&self, hub: u64, link: u64) -> bool {
+    pub(super) fn is_party(&self, hub: u64, link: u64) -> bool {
         self.links.get(&link).is_some_and(|l| l.opener == hub || l.acceptor == hub)
     }
 
-    fn hello(&mut self, from: u64, name: String) {
-        if let Err(reason) = check_name(&name) {
-            return self.refuse(from, 0, RefusalCode::InvalidName, reason);
-        }
-        if let Some(holder) = self.names.get(&name).and_then(|id| self.info(*id)) {
-            let reason = format!(
-                "the name {name} is taken by process {} of user {}; choose another name",
-                holder.pid, holder.uid
-            );
-            return self.refuse(from, 0, RefusalCode::NameTaken, reason);
-        }
-        if self.names.len() >= HUBS_MAX {
-            let reason = format!("this domain has its maximum of {HUBS_MAX} hubs");
-            return self.refuse(from, 0, RefusalCode::LimitReached, reason);
-        }
-        let Some(connection) = self.connections.get_mut(&from) else { return };
-        tracing::info!(hub = %name, uid = connection.uid, pid = connection.pid, "joined");
-        connection.name = Some(name.clone());
-        self.names.insert(name.clone(), from);
-        self.tell(from, &ToHub::Welcome { id: from }, Vec::new());
-        for (hub, request) in self.waiting.remove(&name).unwrap_or_default() {
-            if let Some(connection) = self.connections.get_mut(&hub) {
-                connection.waits.remove(&request);
-            }
-            self.present(hub, request, from);
-        }
-    }
-
-    fn present(&mut self, to: u64, request: u32, hub: u64) {
+    pub(super) fn present(&mut self, to: u64, request: u32, hub: u64) {
         if let Some(hub) = self.info(hub) {
             self.tell(to, &ToHub::Present { request, hub }, Vec::new());
         }
@@ -291,6 +313,7 @@ impl Registry {
             link.stage = Stage::Open;
             let acceptor = link.acceptor;
             self.tell(acceptor, &ToHub::Opened { link: id }, Vec::new());
+            self.announce_link(id);
         }
     }
 }

@@ -14,6 +14,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+const OURS: u16 = 2;
 const WRONG_VERSION: u16 = 0xFFFF;
 
 fn preamble(version: u16, kind: u16, length: u32) -> [u8; 16] {
@@ -52,12 +53,12 @@ fn a_hub_of_another_version() {
     let mut hello = preamble(99, 1, 4).to_vec();
     hello.extend_from_slice(b"what");
     // Told which version would be right, then disconnected.
-    assert_eq!(answers(&domain, &hello), [preamble(1, WRONG_VERSION, 0).to_vec()]);
+    assert_eq!(answers(&domain, &hello), [preamble(OURS, WRONG_VERSION, 0).to_vec()]);
     // What a program of that version makes of the answer, if it is as this one.
-    let error = Error::Version { expected: 99, found: 1 };
+    let error = Error::Version { expected: 99, found: OURS };
     assert_eq!(
         error.to_string(),
-        "the supervisor speaks protocol version 1, this program version 99; run the same version \
+        "the supervisor speaks protocol version 2, this program version 99; run the same version \
          of ephapse on both sides"
     );
     domain.hub("a"); // others are not disturbed
@@ -69,9 +70,9 @@ fn a_visitor_that_is_no_hub_at_all() {
     let none: [Vec<u8>; 0] = [];
     assert_eq!(answers(&domain, b"GET / HTTP/1.1\r\n\r\n"), none);
     assert_eq!(answers(&domain, b"x"), none);
-    assert_eq!(answers(&domain, &preamble(1, 1, 400)), none);
-    assert_eq!(answers(&domain, &preamble(1, 2, 0)), none);
-    assert_eq!(answers(&domain, &preamble(1, WRONG_VERSION, 0)), none);
+    assert_eq!(answers(&domain, &preamble(OURS, 1, 400)), none);
+    assert_eq!(answers(&domain, &preamble(OURS, 2, 0)), none);
+    assert_eq!(answers(&domain, &preamble(OURS, WRONG_VERSION, 0)), none);
     domain.hub("a");
 }
 
@@ -94,7 +95,7 @@ fn joining_where_the_answer_is(answer: Vec<u8>) -> Error {
     });
     let result = Hub::builder("a").domain(domain).connect();
     let hello = supervisor.join().unwrap();
-    assert_eq!(&hello[..8], &preamble(1, 1, 0)[..8], "hubs introduce themselves by version");
+    assert_eq!(&hello[..8], &preamble(OURS, 1, 0)[..8], "hubs introduce themselves by version");
     result.expect_err("there is no such supervisor")
 }
 
@@ -104,10 +105,10 @@ fn a_supervisor_of_another_version() {
     longer.extend_from_slice(b"whatever");
     for answer in [preamble(99, WRONG_VERSION, 0).to_vec(), preamble(99, 2, 0).to_vec(), longer] {
         let error = joining_where_the_answer_is(answer);
-        assert!(matches!(error, Error::Version { expected: 1, found: 99 }), "{error}");
+        assert!(matches!(error, Error::Version { expected: OURS, found: 99 }), "{error}");
         assert_eq!(
             error.to_string(),
-            "the supervisor speaks protocol version 99, this program version 1; run the same \
+            "the supervisor speaks protocol version 99, this program version 2; run the same \
              version of ephapse on both sides"
         );
     }
@@ -119,7 +120,7 @@ fn a_supervisor_that_is_none_at_all() {
     let error = joining_where_the_answer_is(b"HTTP/1.1 400 Bad Request".to_vec());
     let why = "24 bytes that are not a message of this protocol";
     assert_eq!(error.to_string(), format!("{said}{why}"));
-    let error = joining_where_the_answer_is(preamble(1, 2, 3).to_vec());
+    let error = joining_where_the_answer_is(preamble(OURS, 2, 3).to_vec());
     let why = "a message of kind 2 and 16 bytes that is not valid";
     assert_eq!(text::<(), _>(Err(error)), format!("{said}{why}"));
     let error = joining_where_the_answer_is(Vec::new());

@@ -11,17 +11,18 @@ pub(crate) const FILE_LINES_MAX: usize = 400;
 pub(crate) const FUNCTION_LINES_MAX: usize = 70;
 
 /// The only places of what is shipped where `unsafe` may be. Others that need it call these.
-const UNSAFE_ISLANDS: [&str; 11] = [
+const UNSAFE_ISLANDS: [&str; 12] = [
     "src/segment/",
     "src/ring/",
     "src/event/mod.rs",
     "src/event/payload.rs",
     "src/event/clock.rs",
-    "src/sync.rs",
+    "src/sync/",
     "src/wait/ring.rs",
     "src/protocol/descriptors.rs",
     "src/supervisor/door.rs",
     "src/hub/receive.rs",
+    "src/hub/bus/envelope.rs",
     "tools/src/bench/shared.rs",
 ];
 

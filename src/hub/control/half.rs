@@ -166,6 +166,7 @@ impl Session {
             Ok((inlet, new)) => {
                 self.post(Mail::Inlet(Box::new(inlet)));
                 self.say(&ToSupervisor::Attached { link: link.0 }, Vec::new());
+                self.offer_lanes();
                 // If nobody waits any more, the link is dropped here, which ends its stream.
                 let _ = answer.send(Ok(new));
                 Some(link)
@@ -184,6 +185,7 @@ impl Session {
         if let Some((inlet, new)) = self.opening.remove(&link) {
             self.post(Mail::Inlet(inlet));
             self.post(Mail::Accepted(new));
+            self.offer_lanes();
         }
     }
 
@@ -234,6 +236,7 @@ impl Session {
         };
         let watched = Watched {
             shared: Arc::clone(&shared),
+            peer: peer.id,
             pipe,
             process,
             stream_ended: false,

@@ -11,7 +11,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// Connects and introduces a hub; gives the connection and the hub's id.
@@ -19,7 +19,9 @@ pub(in crate::hub) fn join(domain: &Domain, name: &str) -> Result<(Channel, u64)
     check_name(name).map_err(|reason| Error::refused(RefusalCode::InvalidName, reason))?;
     domain.check()?;
     let mut channel = Channel::new(dial(domain)?);
-    channel.send(&ToSupervisor::Hello { name: name.to_owned() }, Vec::new()).map_err(fault)?;
+    channel
+        .send(&ToSupervisor::Hello { name: name.to_owned(), resume: 0 }, Vec::new())
+        .map_err(fault)?;
     let (answer, _) = channel.receive_by(Instant::now() + ANSWER_TIMEOUT).map_err(fault)?;
     match answer {
         ToHub::Welcome { id } => Ok((channel, id)),
@@ -28,7 +30,19 @@ pub(in crate::hub) fn join(domain: &Domain, name: &str) -> Result<(Channel, u64)
     }
 }
 
-fn dial(domain: &Domain) -> Result<std::os::fd::OwnedFd, Error> {
+/// Connects without waiting, to a supervisor that may be there again.
+pub(super) fn redial(domain: &Domain) -> Result<OwnedFd, Error> {
+    domain.check()?;
+    let path = domain.socket();
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+        .map_err(Error::kernel("socket"))?;
+    let address = UnixAddr::new(&path).map_err(Error::kernel("socket address"))?;
+    connect(socket.as_raw_fd(), &address).map_err(Error::kernel("connect"))?;
+    Ok(socket)
+}
+
+fn dial(domain: &Domain) -> Result<OwnedFd, Error> {
     let path = domain.socket();
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)

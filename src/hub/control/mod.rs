@@ -3,28 +3,37 @@
 //! Hubs and links give it commands through a queue with a lock (nothing on the data path does);
 //! it answers through one-shot channels, and leaves what it was not asked for in each hub's mail.
 
+mod bus;
+mod edges;
 mod half;
 mod join;
+mod lanes;
+mod resume;
 mod serve;
 mod session;
 mod watch;
 
+pub(super) use bus::NewSubscription;
 pub(super) use join::join;
+pub(super) use resume::Resume;
 pub use session::LinkOffer;
 
 use super::builder::{Habits, LinkOptions};
+use super::bus::{Routes, SharedOutbox};
 use super::link::Link;
 use super::receive::{Inlet, Leaving};
 use super::state::{HubShared, LinkId};
 use crate::error::Error;
 use crate::limits::{LINK_DEADLINE_MS, LINKS_PER_HUB_MAX};
-use crate::protocol::{Channel, HubInfo};
+use crate::protocol::{Channel, HubInfo, SubjectInfo};
 use crate::segment::{Process, RingMemory, RingOptions};
+use bus::{Bus, BusCommand};
 use half::Outgoing;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 use session::Session;
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -64,6 +73,8 @@ enum Command {
     EndStream(u64, LinkId),
     StopReading(u64, LinkId),
     CloseLink(u64, LinkId, String),
+    Unlink(u64, String, Answer<bool>),
+    Bus(u64, BusCommand),
 }
 
 /// The queue to the control thread.
@@ -118,9 +129,12 @@ impl Control {
         hub: Arc<HubShared>,
         channel: Channel,
         habits: Habits,
+        resume: Resume,
+        (routes, outbox): (Arc<Routes>, SharedOutbox),
     ) -> rtrb::Consumer<Mail> {
         let (mail, inbox) = rtrb::RingBuffer::new(MAIL_MAX);
-        let session = Session::new(hub, channel, mail, habits, self.clone());
+        let bus = Bus::new(routes, outbox);
+        let session = Session::new(hub, channel, mail, habits, self.clone(), bus, resume);
         self.give(Command::Enter(Box::new(session)));
         inbox
     }
@@ -200,6 +214,61 @@ impl Control {
                 Err(Error::TimedOut { what: what.to_owned(), timeout })
             }
         }
+    }
+
+    /// Closes the link with a hub, if there is one.
+    pub(super) fn unlink(&self, hub: u64, name: &str) -> Result<bool, Error> {
+        let (answer, closed) = sync_channel(1);
+        self.give(Command::Unlink(hub, name.to_owned(), answer));
+        self.wait(hub, 0, &closed, ANSWER_TIMEOUT, "closing a link")
+    }
+
+    /// The hub's broadcast ring has been made.
+    pub(super) fn broadcast(&self, hub: u64, ring: OwnedFd, capacity: u64) {
+        self.give(Command::Bus(hub, BusCommand::Broadcast(ring, capacity)));
+    }
+
+    /// The number of a subject that the hub will publish on; all who subscribe to it follow.
+    pub(super) fn declare(&self, hub: u64, subject: &str) -> Result<u32, Error> {
+        let (answer, declared) = sync_channel(1);
+        let request = self.next_request();
+        self.give(Command::Bus(hub, BusCommand::Declare(request, subject.to_owned(), answer)));
+        self.wait(hub, request, &declared, ANSWER_TIMEOUT, "an answer")
+    }
+
+    /// Makes a subscription known; all who publish what it wants take account of it.
+    pub(super) fn subscribe(&self, hub: u64, subscription: NewSubscription) -> Result<(), Error> {
+        let (answer, subscribed) = sync_channel(1);
+        let request = self.next_request();
+        let command = BusCommand::Subscribe(request, Box::new(subscription), answer);
+        self.give(Command::Bus(hub, command));
+        self.wait(hub, request, &subscribed, ANSWER_TIMEOUT, "an answer")
+    }
+
+    pub(super) fn subjects(&self, hub: u64) -> Result<Vec<SubjectInfo>, Error> {
+        let mut all: Vec<SubjectInfo> = Vec::new();
+        loop {
+            let after = all.last().map_or_else(String::new, |last| last.subject.clone());
+            let (answer, page) = sync_channel(1);
+            let request = self.next_request();
+            let command = BusCommand::Subjects(request, after.clone(), answer);
+            self.give(Command::Bus(hub, command));
+            let (subjects, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
+            let last = !more || subjects.last().is_none_or(|last| last.subject <= after);
+            all.extend(subjects);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(super) fn unsubscribe(&self, hub: u64, number: u32) {
+        self.give(Command::Bus(hub, BusCommand::Unsubscribe(number)));
+    }
+
+    /// A number that this process gives only once.
+    pub(super) fn next_number(&self) -> u32 {
+        self.next_request()
     }
 
     /// The sending half of a link is gone.

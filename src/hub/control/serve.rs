@@ -10,6 +10,7 @@ use crate::protocol::ToSupervisor;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollFlags};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 struct ControlThread {
     control: Control,
@@ -43,7 +44,7 @@ fn without_signals(run: impl FnOnce()) {
 impl ControlThread {
     fn run(mut self) {
         loop {
-            let reports = match self.watch.wait() {
+            let reports = match self.watch.wait(self.next_deadline()) {
                 Ok(reports) => reports,
                 Err(errno) => {
                     tracing::error!(%errno, "the control thread cannot wait");
@@ -58,6 +59,27 @@ impl ControlThread {
                 }
             }
             self.tidy();
+            self.resume();
+        }
+    }
+
+    /// When a hub next looks for a supervisor.
+    fn next_deadline(&self) -> Option<Instant> {
+        self.sessions.values().filter_map(|session| session.resume.deadline()).min()
+    }
+
+    /// Hubs that have lost their supervisor look whether there is one again.
+    fn resume(&mut self) {
+        let now = Instant::now();
+        for (hub, session) in &mut self.sessions {
+            if session.try_to_resume(now)
+                && let Some(channel) = &session.channel
+            {
+                let subject = Subject::Socket(*hub);
+                if let Err(errno) = self.watch.add(channel.as_fd(), EpollFlags::EPOLLIN, subject) {
+                    session.disconnected(errno.desc());
+                }
+            }
         }
     }
 
@@ -77,7 +99,9 @@ impl ControlThread {
         | Command::Forget(hub, ..)
         | Command::EndStream(hub, ..)
         | Command::StopReading(hub, ..)
-        | Command::CloseLink(hub, ..)) = command
+        | Command::CloseLink(hub, ..)
+        | Command::Unlink(hub, ..)
+        | Command::Bus(hub, ..)) = command
         else {
             return self.enter(command);
         };
@@ -102,6 +126,10 @@ impl ControlThread {
             Command::EndStream(_, link) => session.half_ended(link, |l| l.stream_ended = true),
             Command::StopReading(_, link) => session.half_ended(link, |l| l.reading_ended = true),
             Command::CloseLink(_, link, reason) => session.close(link, reason),
+            Command::Unlink(_, name, answer) => {
+                let _ = answer.send(Ok(session.unlink(&name)));
+            }
+            Command::Bus(_, command) => session.obey_for_bus(command),
         }
     }
 

@@ -1,13 +1,15 @@
 //! One hub's side of its conversation with the supervisor.
 
+use super::bus::Bus;
 use super::half::{Outgoing, OwnHalf};
+use super::resume::Resume;
 use super::{Answer, Control, MAIL_PER_LINK, Mail};
 use crate::error::Error;
 use crate::hub::builder::{AcceptIf, Habits};
 use crate::hub::link::Link;
 use crate::hub::receive::{Inlet, Leaving};
 use crate::hub::state::{HubShared, LinkId, LinkShared, LinkState};
-use crate::protocol::{Channel, HubInfo, ToHub, ToSupervisor};
+use crate::protocol::{Channel, HubInfo, SubjectInfo, ToHub, ToSupervisor};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -30,11 +32,31 @@ pub(super) enum Pending {
     WaitFor(Answer<HubInfo>),
     /// With the capacity that the other side was asked for.
     Link(Answer<Link>, OwnHalf, u64),
+    /// With the subject.
+    Declare(Answer<u32>, String),
+    Subscribe(Answer<()>),
+    Subjects(Answer<(Vec<SubjectInfo>, bool)>),
+}
+
+impl Pending {
+    fn fail(self, error: Error) {
+        // Who asked may have given up; then nobody listens.
+        match self {
+            Self::List(answer) => drop(answer.send(Err(error))),
+            Self::WaitFor(answer) => drop(answer.send(Err(error))),
+            Self::Link(answer, ..) => drop(answer.send(Err(error))),
+            Self::Declare(answer, _) => drop(answer.send(Err(error))),
+            Self::Subscribe(answer) => drop(answer.send(Err(error))),
+            Self::Subjects(answer) => drop(answer.send(Err(error))),
+        }
+    }
 }
 
 /// One link, as the control thread sees it.
 pub(super) struct Watched {
     pub shared: Arc<LinkShared>,
+    /// The peer's id.
+    pub peer: u64,
     /// The peer's doorbell: an error is reported on it when the peer is gone.
     pub pipe: OwnedFd,
     /// The peer's process, if the supervisor could tell.
@@ -56,6 +78,8 @@ pub(super) struct Session {
     /// Bytes of the largest ring that others may make us make or map.
     pub(super) largest_ring: u64,
     pub(super) control: Control,
+    pub(super) bus: Bus,
+    pub(super) resume: Resume,
     pub pending: HashMap<u32, Pending>,
     pub links: HashMap<LinkId, Watched>,
     /// Links that we accepted, until the opener has attached.
@@ -81,8 +105,10 @@ impl Session {
         mail: rtrb::Producer<Mail>,
         habits: Habits,
         control: Control,
+        bus: Bus,
+        resume: Resume,
     ) -> Self {
-        let Habits { accept_if, timestamps, largest_ring } = habits;
+        let Habits { accept_if, timestamps, largest_ring, .. } = habits;
         Self {
             hub,
             channel: Some(channel),
@@ -91,6 +117,8 @@ impl Session {
             timestamps,
             largest_ring: largest_ring as u64,
             control,
+            bus,
+            resume,
             pending: HashMap::new(),
             links: HashMap::new(),
             opening: HashMap::new(),
@@ -115,6 +143,8 @@ impl Session {
         for link in self.links.values() {
             link.shared.end(LinkState::HubClosed);
         }
+        self.bus.close();
+        self.hub.leave();
         self.leaving = true;
         self.left = Some(answer);
         self.say(&ToSupervisor::Leave, Vec::new());
@@ -127,6 +157,8 @@ impl Session {
         if !self.leaving {
             tracing::warn!(hub = %self.hub.name, why, "the supervisor is gone");
         }
+        self.doubt_all();
+        self.resume.begin();
         let requests: Vec<u32> = self.pending.keys().copied().collect();
         for request in requests {
             self.fail(request, Error::Disconnected { why: why.to_owned() });
@@ -164,12 +196,8 @@ impl Session {
     }
 
     pub(super) fn fail(&mut self, request: u32, error: Error) {
-        // Who asked may have given up; then nobody listens.
-        match self.pending.remove(&request) {
-            Some(Pending::List(answer)) => drop(answer.send(Err(error))),
-            Some(Pending::WaitFor(answer)) => drop(answer.send(Err(error))),
-            Some(Pending::Link(answer, ..)) => drop(answer.send(Err(error))),
-            None => {}
+        if let Some(pending) = self.pending.remove(&request) {
+            pending.fail(error);
         }
     }
 
@@ -184,7 +212,8 @@ impl Session {
     /// Takes in what the supervisor says. Gives the link that has come about, if one has.
     pub(super) fn hear(&mut self, message: ToHub, descriptors: Vec<OwnedFd>) -> NewLink {
         match message {
-            ToHub::Welcome { .. } => {}
+            ToHub::Welcome { id } => self.welcome(id),
+            ToHub::Refused { request: 0, reason, .. } => self.disconnected(&reason),
             ToHub::Refused { request, code, reason } => {
                 self.fail(request, Error::Refused { code, reason });
             }
@@ -211,6 +240,7 @@ impl Session {
                 self.withdrawn(LinkId(link));
                 self.link_over(LinkId(link), why);
             }
+            other => self.hear_of_bus(other, descriptors),
         }
         None
     }
@@ -235,6 +265,7 @@ impl Session {
         if !link.reading_ended {
             self.post(Mail::Leaving(id, why));
         }
+        self.lane_over(link.peer, id);
         self.over.push(link);
     }
 
@@ -253,6 +284,14 @@ impl Session {
             self.link_over(id, Leaving::Closed);
             self.say(&ToSupervisor::Close { link: id.0, reason }, Vec::new());
         }
+    }
+
+    /// Closes the link with a hub of that name; whether there was one.
+    pub(super) fn unlink(&mut self, name: &str) -> bool {
+        let found = self.links.iter().find(|(_, link)| &*link.shared.peer == name);
+        let Some(link) = found.map(|(link, _)| *link) else { return false };
+        self.close(link, "it was closed".to_owned());
+        true
     }
 
     /// Whether what one more link can cause fits the hub's mail.

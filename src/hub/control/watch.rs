@@ -2,9 +2,10 @@
 
 use crate::hub::state::LinkId;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +71,17 @@ impl Watch {
         self.subjects.retain(|_, (_, number)| *number != fd.as_raw_fd());
     }
 
-    /// Waits for reports.
-    pub(super) fn wait(&self) -> Result<Vec<(Subject, EpollFlags)>, Errno> {
+    /// Waits for reports, until `deadline` at most.
+    pub(super) fn wait(
+        &self,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<(Subject, EpollFlags)>, Errno> {
+        let timeout = deadline.map_or(EpollTimeout::NONE, |deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+        });
         let mut events = [EpollEvent::empty(); 64];
-        let ready = match self.epoll.wait(&mut events, nix::sys::epoll::EpollTimeout::NONE) {
+        let ready = match self.epoll.wait(&mut events, timeout) {
             Ok(ready) => ready,
             Err(Errno::EINTR) => 0,
             Err(errno) => return Err(errno),

@@ -1,11 +1,47 @@
-//! Links that other hubs open with this one.
+//! Links that this hub opens, and those that others open with it.
 
-use super::{Hub, Link, after};
+use super::{Hub, Link, LinkOptions, after};
 use crate::error::Error;
 use crate::wait::Woken;
 use std::time::{Duration, Instant};
 
 impl Hub {
+    /// Opens a link with the hub of that name, of the default capacity each way. When this
+    /// returns, the other side has attached: nothing that is sent is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] (unknown, declined, linked already, limits; two hubs that have just
+    /// closed their link count as linked until the supervisor has heard of it from both), [`Error::TimedOut`],
+    /// [`Error::Segment`], [`Error::Disconnected`]. Nothing stays behind.
+    pub fn link_to(&mut self, name: &str) -> Result<Link, Error> {
+        self.link_with(name, LinkOptions::default())
+    }
+
+    /// Opens a link with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`link_to`](Self::link_to).
+    pub fn link_with(&mut self, name: &str, options: LinkOptions) -> Result<Link, Error> {
+        self.usable()?;
+        let link = self.control.link(&self.shared, name, options)?;
+        self.take_mail();
+        Ok(link)
+    }
+
+    /// Closes the link with the hub of that name, whoever opened it; whether there was one. What
+    /// was sent over it before can still be received on both sides, what is published goes by the
+    /// other way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], [`Error::Forked`].
+    pub fn unlink(&self, name: &str) -> Result<bool, Error> {
+        self.usable()?;
+        self.control.unlink(self.shared.key, name)
+    }
+
     /// The next link that another hub has opened with this one, if there is one. Its events
     /// arrive whether it is taken or not; it is needed to answer.
     ///

@@ -58,6 +58,22 @@ pub enum SendError {
         /// Bytes of the longest payload.
         max: usize,
     },
+    /// The event can never fit the hub's broadcast ring.
+    #[error(
+        "a payload of {len} bytes does not fit: this hub publishes at most {max} (its broadcast \
+         ring has {capacity} bytes); give it a larger one with HubBuilder::broadcast_capacity"
+    )]
+    TooLargeToPublish {
+        /// Bytes of the payload.
+        len: usize,
+        /// Bytes of the longest payload.
+        max: usize,
+        /// Bytes of the ring.
+        capacity: usize,
+    },
+    /// The value that is being serialised tries to send something itself.
+    #[error("an event cannot be sent from within the serialisation of another")]
+    Busy,
     /// This process is a forked child of the one that opened the hub.
     #[error("links cannot be used after fork; open a new hub in the child")]
     Forked,

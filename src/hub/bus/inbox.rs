@@ -1,0 +1,80 @@
+//! What the control thread leaves for a subscription.
+
+use super::news::DomainEvent;
+use super::source::{Port, Source};
+use crate::protocol::Subject;
+use crate::ring::{Position, Reader};
+use crate::segment::RingMemory;
+use crate::wait::ring;
+use core::sync::atomic::{AtomicBool, Ordering};
+use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Something that a subscription should know.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A hub whose events it may want.
+    Source(Box<Source>),
+    /// More subjects that match.
+    Subjects(Vec<Subject>),
+    /// The source takes account of us; the word says where we begin, when it is settled.
+    Begin(u64, Option<Position>),
+    /// A second ring of the source, at the end of a link.
+    Lane(u64, Box<Port<Reader<RingMemory>>>),
+    /// Where in it we begin.
+    LaneBegin(u64, Position),
+    /// Something happened in the domain.
+    Domain(Arc<DomainEvent>),
+    /// The source will write nothing more for us.
+    Over(u64),
+}
+
+/// The news of one subscription. Bounded by what the supervisor knows: at most a few for each hub
+/// and each subject.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    has_news: AtomicBool,
+    closed: AtomicBool,
+    news: Mutex<Vec<News>>,
+    /// To wake the subscription, whoever it is that sleeps on its bell.
+    bell: OwnedFd,
+}
+
+impl Inbox {
+    pub(crate) fn new(bell: OwnedFd) -> Self {
+        let (has_news, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { has_news, closed, news: Mutex::new(Vec::new()), bell }
+    }
+
+    pub(crate) fn post(&self, news: News) {
+        self.news.lock().push(news);
+        // Relaxed: the lock orders the news; who misses the flag is woken below.
+        self.has_news.store(true, Ordering::Relaxed);
+        ring(&self.bell);
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_news(&self) -> bool {
+        // Relaxed: as above.
+        self.has_news.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take(&self) -> Vec<News> {
+        let mut news = self.news.lock();
+        // Relaxed: under the lock, so that no news is left without the flag.
+        self.has_news.store(false, Ordering::Relaxed);
+        std::mem::take(&mut news)
+    }
+
+    pub(crate) fn close(&self) {
+        // Relaxed: the pipe wakes who sleeps, and who looks sees it soon.
+        self.closed.store(true, Ordering::Relaxed);
+        ring(&self.bell);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: as above.
+        self.closed.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,51 @@
+//! The bus: events by subject, whoever wants them.
+//!
+//! ```text
+//!   hub "camera"                                          hub "planner"
+//!  ┌───────────────────────────────┐                  ┌─────────────────────────┐
+//!  │ Publisher ─▶ Outbox ──lane──────────────────────────▶ Source ─▶ Subscription│
+//!  │               │   └─broadcast────────────────────────▶   │  merges by        │
+//!  │             Routes            │                  │      │  sequence number  │
+//!  └───────────────▲───────────────┘                  └──────▲──────────────────┘
+//!                  └── control thread ◀── supervisor ──▶ control thread
+//! ```
+//!
+//! A hub's **outbox** (`outbox`) holds all rings that its publishers write: the broadcast ring,
+//! which everybody reads, and a **lane** to each hub that it has a link with. Each event gets the
+//! hub's next sequence number and goes one way: over the lanes while its subscribers are few and
+//! all at the end of one, over the broadcast otherwise. A **source** (`source`) is one hub as a
+//! subscription sees it: it takes whichever of its records has the lowest number, so that a change
+//! of the way loses, repeats and reorders nothing.
+//!
+//! Who listens is found out by the control thread, which leaves it in **routes** (`routes`).
+
+mod audience;
+mod canary;
+mod content;
+mod envelope;
+#[cfg(test)]
+mod history;
+mod hub;
+mod inbox;
+mod news;
+mod options;
+mod outbox;
+mod outlet;
+mod publisher;
+mod request;
+mod routes;
+mod source;
+mod subscription;
+
+pub use envelope::Envelope;
+pub(super) use inbox::{Inbox, News};
+pub(super) use news::DomainEvent;
+pub use options::{Flow, SubscriptionOptions};
+pub(super) use outbox::{Manners, Outbox, SharedOutbox};
+pub(super) use publisher::Sender;
+pub use publisher::{Path, Publisher, Sent};
+pub(super) use request::Asking;
+pub use request::{REPLY_SUBJECT, Reply, RequestError};
+pub(super) use routes::{Gate, LaneOut, Listener, Routes};
+pub(super) use source::{Peer, Port, Source};
+pub use subscription::Subscription;

@@ -1,0 +1,381 @@
+//! Subscribing: all events on subjects that match some patterns, whoever publishes them.
+
+use super::envelope::{Body, Envelope};
+use super::inbox::{Inbox, News};
+use super::news::DomainEvent;
+use super::source::{Filter, Found, Look, Peer, Port, Source, Trouble, header_of};
+use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
+use crate::hub::control::Control;
+use crate::hub::receive::{Payloads, RecvError};
+use crate::hub::state::HubShared;
+use crate::limits::DOMAIN_EVENTS_MAX;
+use crate::wait::{Bell, Step, Wait, Waiter, Woken};
+use rkyv::util::AlignedVec;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Events of one source in a row before the others are looked at.
+const TURN: u32 = 64;
+
+/// Idle sources looked at before the busy one is looked at again.
+const IDLE_LOOKS: usize = 8;
+
+/// Receives what its patterns match. A reader of its own, with a descriptor of its own; belongs
+/// to one thread at a time, which need not be its hub's. Dropping it ends it.
+#[derive(Debug)]
+pub struct Subscription {
+    pub(super) hub: Arc<HubShared>,
+    pub(super) control: Control,
+    pub(super) number: u32,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) bell: Bell,
+    pub(super) bell_slot: u32,
+    pub(super) wait: Wait,
+    pub(super) payloads: Payloads,
+    pub(super) filter: Filter,
+    pub(super) sources: Vec<Source>,
+    /// The source of the domain's own events.
+    pub(super) supervisor: Peer,
+    /// The source that had an event last.
+    pub(super) current: usize,
+    pub(super) turn: u32,
+    /// The body of the last broadcast event, behind the place of its commit word.
+    pub(super) copy: AlignedVec<PAYLOAD_ALIGN>,
+    /// What has happened in the domain, oldest first, and the number of the last that was taken.
+    pub(super) domain_events: VecDeque<Arc<DomainEvent>>,
+    pub(super) last_domain_event: u64,
+    /// What [`arm`](Self::arm) has found.
+    pub(super) pending: Option<Result<(usize, Found), RecvError>>,
+}
+
+/// In the place of a source's index: the supervisor.
+const DOMAIN: usize = usize::MAX;
+
+/// Where a copied body starts, so that the payload is aligned as in the ring.
+const BODY: usize = PAYLOAD_ALIGN - HEADER_BYTES;
+
+impl Subscription {
+    /// The next event, if there is one. No system call, no lock; allocates only for an event that
+    /// is longer than all before.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Lagged`], [`RecvError::SourceCorrupt`], [`RecvError::Forked`]; it goes on
+    /// afterwards.
+    pub fn try_recv(&mut self) -> Result<Option<Envelope<'_>>, RecvError> {
+        if !self.hub.process.is_current() {
+            return Err(RecvError::Forked);
+        }
+        if self.bell.is_armed() {
+            self.bell.drain();
+        }
+        let found = self.find();
+        if !matches!(found, Ok(None)) {
+            self.bell.disarm();
+        }
+        match found? {
+            Some((index, found)) => Ok(Some(self.take(index, &found))),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`try_recv`](Self::try_recv), waiting until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Envelope<'_>>, RecvError> {
+        self.recv_by(crate::hub::after(timeout))
+    }
+
+    /// As [`try_recv`](Self::try_recv), waiting for as long as it takes. `None` only when its hub
+    /// has been closed or dropped; what has arrived can still be taken with
+    /// [`try_recv`](Self::try_recv).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    pub fn recv(&mut self) -> Result<Option<Envelope<'_>>, RecvError> {
+        self.recv_by(None)
+    }
+
+    fn recv_by(&mut self, by: Option<Instant>) -> Result<Option<Envelope<'_>>, RecvError> {
+        if !self.hub.process.is_current() {
+            return Err(RecvError::Forked);
+        }
+        self.bell.disarm();
+        let mut waiter = Waiter::new(self.wait, by);
+        let (index, found) = loop {
+            if let Some(found) = self.find()? {
+                break found;
+            }
+            if self.inbox.is_closed() {
+                return Ok(None);
+            }
+            match waiter.step() {
+                Step::Look => {}
+                Step::TimedOut => return Ok(None),
+                Step::Sleep => {
+                    if let Some(found) = self.sleep(&waiter)? {
+                        break found;
+                    }
+                    waiter.woke();
+                }
+            }
+        };
+        Ok(Some(self.take(index, &found)))
+    }
+
+    /// Sleeps until something may have come, unless something has.
+    #[cold]
+    fn sleep(&mut self, waiter: &Waiter) -> Result<Option<(usize, Found)>, RecvError> {
+        self.bell.arm();
+        let found = loop {
+            let found = self.find();
+            if !matches!(found, Ok(None)) || self.inbox.is_closed() {
+                break found;
+            }
+            if self.bell.sleep(waiter.deadline()) == Woken::Up {
+                break Ok(None);
+            }
+        };
+        self.bell.disarm();
+        found
+    }
+
+    /// Before waiting for the descriptor with poll, epoll or an async runtime: `true` means that
+    /// there is nothing to receive, and that the descriptor becomes readable when there is (and
+    /// once more some milliseconds later, for nothing); `false` that there may be something now.
+    /// Call [`try_recv`](Self::try_recv) when it is readable, until it gives `None`, and then this
+    /// again.
+    pub fn arm(&mut self) -> bool {
+        if !self.hub.process.is_current() {
+            return false; // and `try_recv` says why
+        }
+        self.bell.arm();
+        self.pending = self.find().transpose();
+        let nothing = self.pending.is_none() && !self.inbox.has_news() && !self.inbox.is_closed();
+        if !nothing {
+            self.bell.disarm();
+        }
+        nothing
+    }
+
+    /// How it waits.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// Hubs whose events it follows.
+    #[must_use]
+    pub fn source_count(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Subjects that match its patterns and are published.
+    #[must_use]
+    pub fn subject_count(&self) -> usize {
+        self.filter.len()
+    }
+
+    /// Whether its hub has been closed or dropped.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Where the next event is.
+    fn find(&mut self) -> Result<Option<(usize, Found)>, RecvError> {
+        if let Some(pending) = self.pending.take() {
+            return pending.map(Some);
+        }
+        loop {
+            if self.inbox.has_news() {
+                self.take_news();
+            }
+            if !self.domain_events.is_empty() {
+                return Ok(Some(self.next_domain_event()));
+            }
+            match self.scan()? {
+                Scan::Found(index, found) => return Ok(Some((index, found))),
+                Scan::More => {}
+                Scan::Nothing => {
+                    for source in &mut self.sources {
+                        source.publish();
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// The oldest of the domain's events: it is taken when it is found, as broadcasts are.
+    #[cold]
+    fn next_domain_event(&mut self) -> (usize, Found) {
+        self.last_domain_event += 1;
+        if let Some(event) = self.domain_events.front() {
+            event.write(self.last_domain_event, &mut self.copy);
+        }
+        (DOMAIN, Found::in_copy(self.last_domain_event))
+    }
+
+    /// Looks at all sources once, the busy one first and again in between.
+    fn scan(&mut self) -> Result<Scan, RecvError> {
+        if self.turn >= TURN {
+            self.turn = 0;
+            self.current += 1;
+        }
+        let count = self.sources.len();
+        let first = if self.current < count { self.current } else { 0 };
+        let mut more = false;
+        for look in 0..count {
+            let index = (first + look) % count;
+            let looks_again = look > 0 && look % IDLE_LOOKS == 0;
+            for index in [Some(index), looks_again.then_some(first)].into_iter().flatten() {
+                match self.sources[index].look(&self.filter) {
+                    Ok(Look::Found(found)) => {
+                        if !found.on_lane {
+                            // News that came before it may be of a lane with something older.
+                            let has_news = self.inbox.has_news();
+                            if has_news || !self.copy_broadcast(index, &found)? {
+                                more = true;
+                                continue;
+                            }
+                        }
+                        self.turn = if index == self.current { self.turn + 1 } else { 1 };
+                        self.current = index;
+                        return Ok(Scan::Found(index, found));
+                    }
+                    Ok(Look::More) => more = true,
+                    Ok(Look::Nothing) if self.sources[index].is_finished() => {
+                        self.sources.swap_remove(index);
+                        return Ok(Scan::More);
+                    }
+                    Ok(Look::Nothing) => {}
+                    Err(trouble) => return Err(self.tell(index, trouble)),
+                }
+            }
+        }
+        Ok(if more { Scan::More } else { Scan::Nothing })
+    }
+
+    /// Copies an event out of a broadcast ring; `false` if it was overtaken meanwhile.
+    fn copy_broadcast(&mut self, index: usize, found: &Found) -> Result<bool, RecvError> {
+        let source = &mut self.sources[index];
+        let Port::Open(follower, _) = &mut source.broadcast else { return Ok(false) };
+        self.copy.resize(BODY + found.commit.len, 0);
+        let Err(error) = found.copy_broadcast(follower, &mut self.copy[BODY..]) else {
+            return Ok(true);
+        };
+        match source.no_record(&error) {
+            Ok(_) => Ok(false),
+            Err(trouble) => Err(self.tell(index, trouble)),
+        }
+    }
+
+    #[cold]
+    fn tell(&mut self, index: usize, trouble: Trouble) -> RecvError {
+        let hub = Arc::clone(&self.sources[index].peer.name);
+        match trouble {
+            Trouble::Lagged(missed) => RecvError::Lagged { hub, missed },
+            Trouble::Corrupt(why) => {
+                self.sources.swap_remove(index);
+                RecvError::SourceCorrupt { hub, why }
+            }
+        }
+    }
+
+    /// The event that was found.
+    fn take(&mut self, index: usize, found: &Found) -> Envelope<'_> {
+        if index == DOMAIN {
+            return self.take_domain_event();
+        }
+        let Self { sources, copy, filter, payloads, .. } = self;
+        let source = &mut sources[index];
+        source.taken(found);
+        let Source { peer, lane, .. } = source;
+        let subject = filter.name(found.commit.tag).map_or("", |name| name);
+        let in_place = peer.same_user && *payloads == Payloads::ByTrust;
+        let extension = found.extension;
+        if let (Port::Open(reader, _), true) = (lane, found.on_lane) {
+            if in_place {
+                let mut head = [0; HEADER_BYTES];
+                reader.copy_body(&mut head);
+                let (header, body) = (header_of(&head), Body::Ring(reader, found.commit.len));
+                return Envelope { peer, subject, header, body, extension };
+            }
+            copy.resize(BODY + found.commit.len, 0);
+            reader.copy_body(&mut copy[BODY..]);
+            reader.release(found.commit.len);
+        }
+        // A broadcast event was copied when it was found.
+        let body = &copy[BODY..];
+        Envelope { peer, subject, header: header_of(body), body: Body::Copy(body), extension }
+    }
+
+    #[cold]
+    fn take_domain_event(&mut self) -> Envelope<'_> {
+        let subject = self.domain_events.pop_front().map_or("", |event| event.subject);
+        let body = &self.copy[BODY..];
+        let (header, peer) = (header_of(body), &self.supervisor);
+        Envelope { peer, subject, header, body: Body::Copy(body), extension: 0 }
+    }
+
+    /// Takes what the control thread has left.
+    #[cold]
+    fn take_news(&mut self) {
+        for news in self.inbox.take() {
+            match news {
+                News::Source(source) => {
+                    self.sources.retain(|known| known.peer.id != source.peer.id);
+                    self.sources.push(*source);
+                }
+                News::Subjects(subjects) => {
+                    subjects.iter().for_each(|subject| self.filter.add(subject.id, &subject.name));
+                }
+                News::Begin(id, word) => self.source(id, |source| source.begins(word)),
+                News::Lane(id, port) => self.source(id, |source| source.add_lane(*port)),
+                News::LaneBegin(id, word) => self.source(id, |source| source.lane_begins(word)),
+                News::Domain(event) => {
+                    // Who never looks collects no more than this.
+                    if self.domain_events.len() >= DOMAIN_EVENTS_MAX {
+                        self.domain_events.pop_front();
+                    }
+                    self.domain_events.push_back(event);
+                }
+                News::Over(id) => self.source(id, |source| source.over = true),
+            }
+        }
+    }
+
+    fn source(&mut self, id: u64, change: impl FnOnce(&mut Source)) {
+        if let Some(source) = self.sources.iter_mut().find(|source| source.peer.id == id) {
+            change(source);
+        }
+    }
+}
+
+/// What a look at all sources has shown.
+enum Scan {
+    Nothing,
+    More,
+    Found(usize, Found),
+}
+
+impl AsFd for Subscription {
+    /// Its doorbell; see [`arm`](Self::arm).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.hub.process.is_current() {
+            self.control.unsubscribe(self.hub.key, self.number);
+            self.hub.cursors.give_back(self.bell_slot);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Hubs that come back after their supervisor was restarted.
+
+use super::*;
+use crate::limits::RETURN_MS;
+
+const RETURN: Duration = Duration::from_millis(RETURN_MS);
+
+/// What a hub that comes back says of a subject.
+fn declare_again(hub: &mut Client, subject: &str, known: u32) -> u32 {
+    hub.say(&ToSupervisor::Declare { request: 0, subject: subject.to_owned(), known });
+    loop {
+        match hub.hear() {
+            ToHub::Declared { request: 0, id } => return id,
+            ToHub::Listen { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_hub_keeps_its_number_and_its_name() {
+    let mut scene = Scene::new();
+    let (a, b) = (scene.join("a"), scene.join("b"));
+    scene.restart();
+    let mut again = scene.resume("a", a.id);
+    assert_eq!(again.id, a.id);
+    let mut new = scene.join("c");
+    assert!(![a.id, b.id].contains(&new.id));
+    // Others know it by both.
+    new.say(&ToSupervisor::List { request: 3, after: 0 });
+    let ToHub::Hubs { hubs, .. } = new.hear() else { panic!() };
+    let hubs: Vec<_> = hubs.iter().map(|hub| (hub.id, hub.name.as_str())).collect();
+    assert_eq!(hubs, [(a.id, "a"), (new.id, "c")]);
+    let opened = link(&mut new, &mut again, "a");
+    again.say(&ToSupervisor::Close { link: opened, reason: "done".to_owned() });
+    let ToHub::Closed { .. } = new.hear() else { panic!() };
+    // Its process is still watched, and its connection: when it has gone, so has its number.
+    drop(again);
+    let again = loop {
+        let mut channel = scene.connect();
+        let hello = ToSupervisor::Hello { name: "a".to_owned(), resume: a.id };
+        channel.send(&hello, Vec::new()).unwrap();
+        match channel.receive_by(Instant::now() + LONG).unwrap().0 {
+            ToHub::Welcome { id } => break id,
+            ToHub::Refused { code: RefusalCode::NameTaken, .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(again, a.id);
+}
+
+#[test]
+fn a_number_that_it_cannot_have_had() {
+    let scene = Scene::new();
+    let a = scene.join("a");
+    let next = a.id + 1;
+    for (name, claimed) in [
+        ("taken", a.id),
+        ("to-come", a.id + 50),
+        ("too-small", 7),
+        ("a-token-of-the-loop", 1),
+        ("too-large", u64::MAX),
+        ("the-bit-of-processes", 1 << 63 | a.id),
+    ] {
+        let mut hub = scene.resume(name, claimed);
+        assert_ne!(hub.id, claimed, "{name}");
+        assert!((next..next + 10).contains(&hub.id), "{name}");
+        hub.hears_nothing();
+    }
+    // An earlier run's, if nobody else has it.
+    let earlier = ((a.id >> 32) - 1) << 32 | 5;
+    let first = scene.resume("first", earlier);
+    assert_eq!(first.id, earlier);
+    assert_ne!(scene.resume("second", earlier).id, earlier);
+}
+
+#[test]
+fn publishers_and_subscriptions_find_one_another_again() {
+    let mut scene = Scene::new();
+    let (mut a, mut b) = (scene.publisher("a"), scene.join("b"));
+    let id = a.declared("x");
+    b.subscribe(1, 1, &["x"]);
+    let edge = tie(&mut a, &mut b);
+    scene.restart();
+    let mut a = scene.resume("a", a.id);
+    let ring = a.broadcast();
+    assert_eq!(declare_again(&mut a, "x", id), id);
+    let mut b = scene.resume("b", b.id);
+    let bell = b.subscribe(0, 1, &["x"]);
+    let (follow, descriptors) = b.hear_with();
+    let ToHub::Follow { edge: of, subjects, .. } = follow else { panic!() };
+    assert_eq!(
+        (of, subjects, marks(&descriptors)),
+        (edge, vec![Subject { id, name: "x".to_owned() }], ring.to_vec())
+    );
+    b.say(&ToSupervisor::Following { edge, position_slot: 3 });
+    let (listen, descriptors) = a.hear_with();
+    let ToHub::Listen { edge: of, .. } = listen else { panic!() };
+    assert_eq!((of, marks(&descriptors)), (edge, bell.to_vec()));
+    a.say(&ToSupervisor::Listening { edge, start_slot: 4 });
+    assert_eq!(b.begin(), edge);
+    // Nobody has asked: nobody is answered.
+    b.hears_nothing();
+}
+
+#[test]
+fn a_subject_that_has_two_numbers() {
+    let mut scene = Scene::new();
+    let mut a = scene.publisher("a");
+    let (x, y) = (a.declared("x"), a.declared("y"));
+    scene.restart();
+    // A new hub does not know that another has had a number for it.
+    let mut new = scene.publisher("new");
+    let fresh = new.declared("x");
+    assert_ne!(fresh, x);
+    let mut a = scene.resume("a", a.id);
+    a.broadcast();
+    assert_eq!(declare_again(&mut a, "x", x), x);
+    let mut b = scene.join("b");
+    b.subscribe(0, 1, &[">"]);
+    let mut followed =
+        [b.follow(1), b.follow(1)].map(|(edge, subjects)| (edge.source, ids(&subjects)));
+    followed.sort_unstable();
+    assert_eq!(followed, [(a.id, vec![x]), (new.id, vec![fresh])]);
+    // What comes after has the number that was there first.
+    let mut late = scene.publisher("late");
+    late.declare(0, "x");
+    assert_eq!(late.hear(), ToHub::Declared { request: 0, id: fresh });
+    // Its number stands for something else now: it is told another.
+    let mut c = scene.resume("c", a.id + 1);
+    c.broadcast();
+    assert_eq!(declare_again(&mut c, "y", x), declare_again(&mut c, "y", 0));
+    assert_ne!(declare_again(&mut c, "y", 0), x);
+    assert_eq!(declare_again(&mut a, "y", y), y);
+    a.say(&ToSupervisor::Subjects { request: 1, after: String::new() });
+    let list = a.all();
+    let list = list.iter().find_map(|message| match message {
+        ToHub::SubjectList { subjects, .. } => Some(subjects),
+        _ => None,
+    });
+    let list = list.unwrap().iter().map(|s| (s.subject.as_str(), s.publishers, s.subscriptions));
+    assert_eq!(list.collect::<Vec<_>>(), [("x", 3, 1), ("y", 2, 1)]);
+}
+
+#[test]
+fn a_name_belongs_to_the_one_that_had_it() {
+    let mut scene = Scene::new();
+    let (a, other) = (scene.join("a"), scene.join("other"));
+    scene.restart();
+    let mut new = scene.join("a");
+    let mut again = scene.resume("a", a.id);
+    assert_eq!(again.id, a.id);
+    let said = new.until_hung_up();
+    let [ToHub::Refused { request: 0, code: RefusalCode::NameTaken, reason }] = &said[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(
+        reason,
+        "the name a belongs to a hub that came back after the supervisor was restarted; choose \
+         another name"
+    );
+    // The first of two that come back has it.
+    let mut second = Client { channel: scene.connect(), id: 0 };
+    second.say(&ToSupervisor::Hello { name: "a".to_owned(), resume: other.id });
+    let (code, reason) = second.refused(0);
+    assert_eq!(code, RefusalCode::NameTaken);
+    assert!(reason.starts_with("the name a is taken by process"), "{reason}");
+    again.say(&ToSupervisor::List { request: 1, after: 0 });
+    let ToHub::Hubs { hubs, .. } = again.hear() else { panic!() };
+    assert_eq!(hubs.len(), 1);
+}
+
+#[test]
+fn a_name_that_was_free_for_long_enough_is_the_new_hubs() {
+    let mut scene = Scene::new();
+    let a = scene.join("a");
+    scene.restart();
+    let early = scene.join("early");
+    // Sleep: until those who come back have had their time.
+    std::thread::sleep(RETURN + Duration::from_millis(100));
+    let mut new = scene.join("a");
+    let mut again = Client { channel: scene.connect(), id: 0 };
+    again.say(&ToSupervisor::Hello { name: "a".to_owned(), resume: a.id });
+    assert_eq!(again.refused(0).0, RefusalCode::NameTaken);
+    new.hears_nothing();
+    drop(early);
+}
+
+#[test]
+fn those_who_come_back_are_told_when_all_has_been_said() {
+    let mut scene = Scene::new();
+    let (a, b) = (scene.join("a"), scene.join("b"));
+    scene.restart();
+    let began = Instant::now();
+    let mut new = scene.join("new");
+    let mut a = scene.resume("a", a.id);
+    a.hears_nothing();
+    assert_eq!(a.hear(), ToHub::Settled);
+    assert!(began.elapsed() >= RETURN && began.elapsed() < 3 * RETURN, "{:?}", began.elapsed());
+    // Later than all others.
+    let began = Instant::now();
+    let mut b = scene.resume("b", b.id);
+    assert_eq!(b.hear(), ToHub::Settled);
+    assert!(began.elapsed() >= RETURN && began.elapsed() < 3 * RETURN, "{:?}", began.elapsed());
+    for hub in [&mut a, &mut b, &mut new] {
+        hub.hears_nothing();
+    }
+}
