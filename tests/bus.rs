@@ -368,3 +368,25 @@ fn what_happens_in_the_domain_is_an_event() {
         assert_eq!(event.get::<HubLeft>().unwrap().hub.name, "b");
     }
 }
+
+#[test]
+fn many_that_sleep_are_all_woken() {
+    let domain = Domain::new();
+    let (a, b) = (domain.hub("a"), domain.hub("b"));
+    let mut poses = a.publisher::<Pose>("robot.pose").unwrap();
+    let options = SubscriptionOptions::default().wait(ephapse::Wait::Block);
+    let sleepers: Vec<_> = (0..40)
+        .map(|_| {
+            let mut seen = b.subscribe_with(["robot.*"], options).unwrap();
+            std::thread::spawn(move || (0..20).for_each(|i| assert_eq!(stamp(&mut seen), i)))
+        })
+        .collect();
+    for i in 0..20 {
+        assert_eq!(poses.send(&pose(i)).unwrap().receivers, 40);
+        // Sleep: so that they sleep, too; nothing is asserted of how long anything takes.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for sleeper in sleepers {
+        sleeper.join().unwrap();
+    }
+}

@@ -33,7 +33,7 @@ use crate::error::Error;
 use crate::event::PAYLOAD_ALIGN;
 use crate::protocol::HubInfo;
 use crate::segment::Process;
-use crate::wait::{Bell, Step, Wait, Waiter, Woken};
+use crate::wait::{Bell, Chore, Step, Wait, Waiter, Woken};
 use bus::{Asking, Sender};
 use control::{Control, Mail};
 use ending::End;
@@ -50,7 +50,6 @@ use std::time::{Duration, Instant};
 ///
 /// Belongs to one thread at a time; a process opens as many as it likes. Dropping it closes its
 /// links and frees its name.
-#[derive(Debug)]
 pub struct Hub {
     shared: Arc<HubShared>,
     process: Process,
@@ -59,6 +58,8 @@ pub struct Hub {
     publishing: Mutex<HashMap<Arc<str>, usize>>,
     broadcast_capacity: usize,
     asking: Asking,
+    /// Wakes later those of many listeners that a publisher did not look at.
+    _late_notices: Arc<dyn Chore>,
     control: Control,
     mail: rtrb::Consumer<Mail>,
     bell: Bell,
@@ -344,6 +345,12 @@ impl Hub {
         } else {
             Ok(Received::copied(inlet, commit.len, extension, &mut self.copy))
         }
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 

@@ -87,12 +87,6 @@ impl<T> Biased<T> {
         Some(unsafe { self.inside(seat, f) })
     }
 
-    /// The value, without asking.
-    #[cfg(not(ephapse_model))]
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
-
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
@@ -202,10 +196,6 @@ mod plain {
         #[inline(always)]
         pub(super) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
-        }
-
-        pub(super) fn get_mut(&mut self) -> &mut T {
-            self.0.get_mut()
         }
     }
 

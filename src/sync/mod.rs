@@ -52,7 +52,6 @@ pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
-#[allow(dead_code)] // until the bus uses it
 pub(crate) mod biased;
 mod seat;
 

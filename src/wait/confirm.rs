@@ -70,13 +70,21 @@ const NAP: Duration = Duration::from_millis(2);
 /// Looks with nothing to confirm before the thread parks.
 const IDLE_LOOKS: u32 = 16;
 
+/// Something that is to be done soon, but not at once and not by who has noticed it.
+pub(crate) trait Chore: Send + Sync {
+    /// Does it, if there is something to do; whether there was.
+    fn run(&self) -> bool;
+}
+
 struct Doorbells {
     /// The process whose thread looks at them.
     served_by: Option<Process>,
     all: Vec<Weak<Sleeper>>,
+    chores: Vec<Weak<dyn Chore>>,
 }
 
-static DOORBELLS: Mutex<Doorbells> = Mutex::new(Doorbells { served_by: None, all: Vec::new() });
+static DOORBELLS: Mutex<Doorbells> =
+    Mutex::new(Doorbells { served_by: None, all: Vec::new(), chores: Vec::new() });
 static ARMED: Condvar = Condvar::new();
 
 /// 1 while the thread is parked, or about to be.
@@ -85,28 +93,44 @@ static PARKED: AtomicU64 = AtomicU64::new(0);
 /// Has the thread look after a doorbell for as long as it lives, and starts the thread if it does
 /// not run yet; `false` if there is none to be had.
 pub(super) fn watch(sleeper: &Arc<Sleeper>) -> bool {
-    let this = Process::current();
     let mut doorbells = DOORBELLS.lock();
-    if doorbells.served_by != Some(this) {
-        // A forked child has its parent's list, and not its thread.
-        doorbells.all.clear();
+    let is_served = doorbells.is_served();
+    doorbells.all.retain(|known| known.strong_count() > 0);
+    doorbells.all.push(Arc::downgrade(sleeper));
+    is_served
+}
+
+/// Has the thread do a chore for as long as it lives; `false` if there is no thread to be had.
+pub(crate) fn take_on(chore: Weak<dyn Chore>) -> bool {
+    let mut doorbells = DOORBELLS.lock();
+    let is_served = doorbells.is_served();
+    doorbells.chores.retain(|known| known.strong_count() > 0);
+    doorbells.chores.push(chore);
+    is_served
+}
+
+impl Doorbells {
+    /// Whether there is a thread; starts it if it does not run yet.
+    fn is_served(&mut self) -> bool {
+        let this = Process::current();
+        if self.served_by == Some(this) {
+            return true;
+        }
+        // A forked child has its parent's lists, and not its thread.
+        self.all.clear();
+        self.chores.clear();
         // Relaxed: the new thread starts with it.
         PARKED.store(0, Ordering::Relaxed);
         let thread = std::thread::Builder::new().name("ephapse-fence".to_owned());
-        if thread.spawn(serve).is_err() {
-            doorbells.served_by = None;
-            return false;
-        }
-        doorbells.served_by = Some(this);
+        self.served_by = thread.spawn(serve).is_ok().then_some(this);
+        self.served_by.is_some()
     }
-    doorbells.all.retain(|known| known.strong_count() > 0);
-    doorbells.all.push(Arc::downgrade(sleeper));
-    true
 }
 
-/// A doorbell has been armed, and a full fence executed: the thread must look.
+/// A doorbell has been armed, or there is a chore, and a full fence was executed: the thread must
+/// look.
 #[inline]
-pub(super) fn armed() {
+pub(crate) fn armed() {
     // SYNC(park): the fence before this load pairs with the one in `park`: one of the two sides
     // sees what the other has stored. Relaxed: the fences order it.
     if PARKED.load(Ordering::Relaxed) == 1 {
@@ -145,7 +169,12 @@ fn serve() {
 
 /// Whether a doorbell is armed and not confirmed; those that were so at the last look go to `late`.
 fn look(late: &mut Vec<(Arc<Sleeper>, u64)>) -> bool {
+    // Run without the lock: a chore may take its time.
+    let chores = DOORBELLS.lock().chores.clone();
     let mut any = false;
+    for chore in chores.iter().filter_map(Weak::upgrade) {
+        any |= chore.run();
+    }
     for sleeper in DOORBELLS.lock().all.iter().filter_map(Weak::upgrade) {
         if let Some((period, is_late)) = sleeper.unconfirmed() {
             any = true;

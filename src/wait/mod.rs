@@ -12,9 +12,10 @@
 //!   word = odd number ("asleep")             commit the record
 //!   heavy fence                              light fence
 //!   poll all rings: nothing                  word odd, and not the one last rung for?
-//!   nap on the pipe                            write one byte
-//!   still nothing: global fence, by
-//!   a thread that waits for it (`confirm`)
+//!   sleep on the pipe                          write one byte
+//!   after some milliseconds, once: a
+//!   thread executes the global fence
+//!   and rings (`confirm`)
 //!   poll all rings: nothing
 //!   sleep on the pipe
 //! ```
@@ -35,6 +36,7 @@ mod ring;
 mod strategy;
 
 pub use bell::{Bell, Ringer, Woken};
+pub(crate) use confirm::{Chore, armed, take_on};
 pub(crate) use ring::ring;
 pub use strategy::Wait;
 pub(crate) use strategy::{Step, Waiter};

@@ -41,7 +41,7 @@ pub use envelope::Envelope;
 pub(super) use inbox::{Inbox, News};
 pub(super) use news::DomainEvent;
 pub use options::{Flow, SubscriptionOptions};
-pub(super) use outbox::{Manners, Outbox, SharedOutbox};
+pub(super) use outbox::{LateNotices, Manners, Outbox, SharedOutbox};
 pub(super) use publisher::Sender;
 pub use publisher::{Path, Publisher, Sent};
 pub(super) use request::Asking;

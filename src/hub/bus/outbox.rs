@@ -10,9 +10,11 @@ use crate::ring::{RoomWait, Writer};
 use crate::segment::RingMemory;
 use crate::send_error::SendError;
 use crate::sync::biased::Biased;
-use crate::wait::Ringer;
+use crate::sync::full_fence;
+use crate::wait::{Chore, Ringer, armed};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Shared by the hub, its publishers, and (when a lane ends) the control thread.
@@ -38,6 +40,42 @@ pub(super) struct Route {
     pub listeners: Vec<usize>,
     /// The hubs whose lanes they go over; empty if they are broadcast.
     pub lanes: Vec<u64>,
+    /// Where among the listeners we go on to look who sleeps.
+    turn: usize,
+    /// Not all of them have been looked at since the last event.
+    owed: bool,
+}
+
+/// Listeners that are looked at after each event. Where there are more, they take turns, so that
+/// the cost of an event does not grow with who listens, and a thread looks at all of them some
+/// milliseconds later at the latest.
+const LOOKED_AT: usize = 8;
+
+/// To be asked whether some listeners have not been looked at.
+#[derive(Debug, Default)]
+struct Debt(AtomicBool);
+
+/// Looks at those who were not looked at.
+pub(crate) struct LateNotices(Weak<Biased<Outbox>>, Arc<Debt>);
+
+impl LateNotices {
+    pub(crate) fn of(outbox: &SharedOutbox) -> Self {
+        let debt = outbox.with(|outbox| Arc::clone(&outbox.debt)).unwrap_or_default();
+        Self(Arc::downgrade(outbox), debt)
+    }
+}
+
+impl Chore for LateNotices {
+    fn run(&self) -> bool {
+        // Relaxed: the outbox has been changed before by its own thread, and is exclusive.
+        if !self.1.0.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        if let Some(outbox) = self.0.upgrade() {
+            outbox.with(Outbox::pay_debts);
+        }
+        true
+    }
 }
 
 /// What there is to be sent.
@@ -73,6 +111,7 @@ pub(crate) struct Outbox {
     pub(super) next_gate: u64,
     pub(super) manners: Manners,
     pub(super) closed: bool,
+    debt: Arc<Debt>,
 }
 
 impl Outbox {
@@ -89,6 +128,7 @@ impl Outbox {
             next_gate: 1,
             manners,
             closed: false,
+            debt: Arc::default(),
         }
     }
 
@@ -254,10 +294,41 @@ impl Outbox {
     /// Wakes those who want it and sleep.
     #[inline]
     fn notify(&mut self, row: usize, to: u64) {
-        for &index in &self.table[row].listeners {
-            let heard = &mut self.heard[index];
-            if to == 0 || heard.edge.reader == to {
-                heard.ringer.notify();
+        let Self { table, heard, .. } = self;
+        let route = &mut table[row];
+        if to == 0 && route.listeners.len() > LOOKED_AT {
+            return self.notify_some(row);
+        }
+        for &index in &route.listeners {
+            if to == 0 || heard[index].edge.reader == to {
+                heard[index].ringer.notify();
+            }
+        }
+    }
+
+    /// Those whose turn it is; the others some time later.
+    fn notify_some(&mut self, row: usize) {
+        let Self { table, heard, debt, .. } = self;
+        let route = &mut table[row];
+        for _ in 0..LOOKED_AT {
+            route.turn = if route.turn + 1 < route.listeners.len() { route.turn + 1 } else { 0 };
+            heard[route.listeners[route.turn]].ringer.notify();
+        }
+        route.owed = true;
+        // Relaxed: see `LateNotices`.
+        if !debt.0.load(Ordering::Relaxed) {
+            debt.0.store(true, Ordering::Relaxed);
+            full_fence();
+            armed();
+        }
+    }
+
+    fn pay_debts(&mut self) {
+        let Self { table, heard, .. } = self;
+        for route in table.iter_mut().filter(|route| route.owed) {
+            route.owed = false;
+            for &index in &route.listeners {
+                heard[index].ringer.notify();
             }
         }
     }

@@ -96,15 +96,16 @@ impl Outlet {
         let mut payload = item.content.loan(encoder);
         loop {
             self.reserve(start + payload)?;
-            let mut loan = self.writer.loan_reserved(start + payload);
-            if let Some(len) = item.content.fill(encoder, &mut loan[start..]) {
-                loan[HEADER_BYTES..start].copy_from_slice(item.extension);
-                header.write(&mut loan);
-                let kind = if start == HEADER_BYTES { Kind::Plain } else { Kind::Extended };
-                loan.commit(start + len, kind, subject);
-                return Ok(());
+            {
+                let mut loan = self.writer.loan_reserved(start + payload);
+                if let Some(len) = item.content.fill(encoder, &mut loan[start..]) {
+                    loan[HEADER_BYTES..start].copy_from_slice(item.extension);
+                    header.write(&mut loan);
+                    let kind = if start == HEADER_BYTES { Kind::Plain } else { Kind::Extended };
+                    loan.commit(start + len, kind, subject);
+                    return Ok(());
+                }
             }
-            drop(loan);
             let max = self.writer.max_body().saturating_sub(start);
             payload = encoder.more(payload, max).ok_or(Refused::Unserialisable)?;
         }

@@ -10,6 +10,7 @@ use crate::segment::{PeerCursors, RingMemory};
 use crate::wait::Ringer;
 use nix::unistd::Uid;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -29,14 +30,14 @@ impl Session {
             return Err(Error::Closed);
         };
         let theirs = |what: &str| Error::segment(format!("{what} of hub {}", source.name));
-        if !self.bus.sources.contains_key(&source.id) {
+        if let Entry::Vacant(vacant) = self.bus.sources.entry(source.id) {
             let memory = RingMemory::open(&ring, capacity).map_err(theirs("the broadcast ring"))?;
             let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
             let same_user = source.uid == Uid::effective().as_raw();
             let peer = Peer { id: source.id, name: source.name.as_str().into(), same_user };
             let (lane, followers) = (None, HashMap::new());
             let known = Known { peer: Arc::new(peer), memory, cursors, lane, followers };
-            self.bus.sources.insert(source.id, known);
+            vacant.insert(known);
         }
         let Some(known) = self.bus.sources.get_mut(&source.id) else { return Err(Error::Closed) };
         subscription.inbox.post(News::Subjects(subjects));
@@ -96,9 +97,9 @@ impl Session {
             return Ok(start_slot);
         }
         let theirs = |what: &str| Error::segment(format!("{what} of hub {}", reader.name));
-        if !self.bus.listeners.contains_key(&reader.id) {
+        if let Entry::Vacant(vacant) = self.bus.listeners.entry(reader.id) {
             let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
-            self.bus.listeners.insert(reader.id, (reader.name.as_str().into(), cursors));
+            vacant.insert((reader.name.as_str().into(), cursors));
         }
         let Some((name, cursors)) = self.bus.listeners.get(&reader.id) else {
             return Err(Error::Closed);

@@ -211,6 +211,7 @@ fn answers_of_those_whom_it_does_not_concern() {
     c.say(&listening);
     b.say(&listening);
     b.say(&following); // again
+    a.say(&following); // asked something else
     for hub in [&mut c, &mut b, &mut a] {
         hub.hears_nothing();
     }
@@ -250,7 +251,11 @@ fn answers_that_come_too_late() {
     b.hears_nothing();
     a.say(&ToSupervisor::Listening { edge, start_slot: 2000 });
     assert_eq!(b.hear(), ToHub::Begin { edge, start_slot: 2000 });
-    // In the same way where the reader is late.
+    late_readers(&mut a, &mut b, edge);
+    late_refusals(&scene, &mut a, b);
+}
+
+fn late_readers(a: &mut Client, b: &mut Client, edge: Edge) {
     b.say(&ToSupervisor::Unsubscribe { subscription: 1 });
     assert_eq!(a.hear(), ToHub::EdgeOver { edge, gone: false });
     b.subscribe(0, 1, &["x"]);
@@ -262,5 +267,27 @@ fn answers_that_come_too_late() {
     b.hears_nothing();
     a.hears_nothing();
     b.say(&ToSupervisor::Following { edge, position_slot: 9 });
-    let ToHub::Listen { position_slot: 9, .. } = a.hear() else { panic!() };
+    assert_eq!(a.listen(10).0, edge);
+    assert_eq!(b.begin(), edge);
+}
+
+/// What could not be done for an edge that is over says nothing of the next one.
+fn late_refusals(scene: &Scene, a: &mut Client, mut b: Client) {
+    b.subscribe(0, 2, &["x"]);
+    b.follow(5);
+    let ToHub::Listen { edge, .. } = a.hear() else { panic!() };
+    let id = b.id;
+    drop(b);
+    for subscription in 1..=2 {
+        let edge = Edge { subscription, ..edge };
+        assert_eq!(a.hear(), ToHub::EdgeOver { edge, gone: true });
+    }
+    let mut b = scene.resume("b", id);
+    b.subscribe(0, 2, &["x"]);
+    b.follow(6);
+    let ToHub::Listen { position_slot: 6, .. } = a.hear() else { panic!() };
+    a.say(&ToSupervisor::Unable { edge, reason: "of the first".to_owned() });
+    a.say(&ToSupervisor::Listening { edge, start_slot: 3000 });
+    assert_eq!(b.hear(), ToHub::Begin { edge, start_slot: 3000 });
+    a.hears_nothing();
 }

@@ -67,15 +67,14 @@ fn one_that_says_too_much_ends_its_own_link() {
     let (mut a, mut b, mut c) = (scene.join("a"), scene.join("b"), scene.join("c"));
     let flooded = link(&mut a, &mut b, "b");
     let other = link(&mut c, &mut b, "b");
-    let closed = loop {
+    let mut flood = (0..100).flat_map(|_| {
         for _ in 0..100 {
             a.say(&ToSupervisor::LaneReaders { link: flooded, slots: slots(1) });
         }
-        if let Some(message) = a.all().first() {
-            break message.clone();
-        }
-    };
-    let ToHub::Closed { link, gone: false, reason } = closed else { panic!("{closed:?}") };
+        a.all()
+    });
+    let closed = flood.next();
+    let Some(ToHub::Closed { link, gone: false, reason }) = closed else { panic!("{closed:?}") };
     assert_eq!(link, flooded);
     assert!(reason.contains("messages to read; is it stopped?"), "{reason}");
     let heard = b.all();
