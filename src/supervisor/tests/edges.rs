@@ -50,8 +50,10 @@ fn a_publisher_that_comes_after_the_subscription() {
     assert_eq!(b.hear(), ToHub::Begin { edge, start_slot: 0 });
     assert_eq!(a.hear(), ToHub::Declared { request: 8, id: subjects[0].id });
     // Once more: all has been done already.
+    let before = Instant::now();
     a.declare(9, "robot.1");
     assert_eq!(a.hear(), ToHub::Declared { request: 9, id: subjects[0].id });
+    assert!(before.elapsed() < NOTICE, "{:?}", before.elapsed());
     b.hears_nothing();
 }
 
