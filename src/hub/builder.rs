@@ -187,7 +187,7 @@ impl HubBuilder {
         let late_notices: Arc<dyn Chore> = Arc::new(LateNotices::of(&outbox));
         take_on(Arc::downgrade(&late_notices));
         let broadcast_capacity = self.habits.broadcast_capacity;
-        let mail = control.enter(
+        control.enter(
             Arc::clone(&shared),
             channel,
             self.habits,
@@ -203,7 +203,6 @@ impl HubBuilder {
             asking: Asking::default(),
             shared,
             control,
-            mail,
             bell,
             wait: self.wait,
             payloads: self.payloads,

@@ -1,7 +1,7 @@
 //! When there is no event: news from the control thread, and rings that have come to their end.
 
 use super::Hub;
-use super::control::Mail;
+use super::mail::Mail;
 use super::receive::{Found, Leaving, Payloads, RecvError};
 use super::state::LinkState;
 use crate::ring::{Memory, RecordError};
@@ -99,7 +99,7 @@ impl Hub {
         if !self.shared.take_mail() {
             return;
         }
-        while let Ok(mail) = self.mail.pop() {
+        for mail in self.shared.mail.take() {
             match mail {
                 Mail::Inlet(mut inlet) => {
                     let trusted = inlet.shared.same_user;

@@ -13,6 +13,7 @@ mod ending;
 mod link;
 mod links;
 mod loan;
+mod mail;
 mod receive;
 mod state;
 
@@ -35,7 +36,7 @@ use crate::protocol::HubInfo;
 use crate::segment::Process;
 use crate::wait::{Bell, Chore, Step, Wait, Waiter, Woken};
 use bus::{Asking, Sender};
-use control::{Control, Mail};
+use control::Control;
 use ending::End;
 use parking_lot::Mutex;
 use receive::{Found, Inlets};
@@ -61,7 +62,6 @@ pub struct Hub {
     /// Wakes later those of many listeners that a publisher did not look at.
     _late_notices: Arc<dyn Chore>,
     control: Control,
-    mail: rtrb::Consumer<Mail>,
     bell: Bell,
     wait: Wait,
     payloads: Payloads,

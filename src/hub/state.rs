@@ -1,5 +1,6 @@
 //! What the threads of one hub share: its own, those that send, and the control thread.
 
+use super::mail::Mailbox;
 use crate::segment::{Cursors, Process};
 use crate::wait::ring;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -80,8 +81,9 @@ pub(crate) struct HubShared {
     pub process: Process,
     pub cursors: Cursors,
     pub bell_slot: u32,
-    /// The control thread has left something for the hub's own thread.
-    mail: AtomicBool,
+    /// What the control thread has left for the hub's own thread, and whether there is anything.
+    pub mail: Mailbox,
+    has_mail: AtomicBool,
     closed: AtomicBool,
     /// It has been dropped.
     left: AtomicBool,
@@ -108,7 +110,8 @@ impl HubShared {
             process: Process::current(),
             cursors,
             bell_slot,
-            mail: AtomicBool::new(false),
+            mail: Mailbox::default(),
+            has_mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             left: AtomicBool::new(false),
             own_bell,
@@ -119,7 +122,7 @@ impl HubShared {
     /// Tells the hub's thread that there is mail.
     pub(crate) fn announce_mail(&self) {
         // SYNC(mail): pairs with the acquire in `take_mail`; the mail was pushed before.
-        self.mail.store(true, Ordering::Release);
+        self.has_mail.store(true, Ordering::Release);
         self.wake();
     }
 
@@ -131,12 +134,12 @@ impl HubShared {
     #[inline(always)]
     pub(crate) fn has_mail(&self) -> bool {
         // Relaxed: `take_mail` orders.
-        self.mail.load(Ordering::Relaxed)
+        self.has_mail.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_mail(&self) -> bool {
         // SYNC(mail): pairs with the release in `announce_mail`.
-        self.mail.swap(false, Ordering::AcqRel)
+        self.has_mail.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn close(&self) {

@@ -1,10 +1,11 @@
 //! The two halves of a link, and how they are put together.
 
 use super::session::{NewLink, Pending, Session, Watched};
-use super::{Answer, LinkOffer, Mail};
+use super::{Answer, LinkOffer};
 use crate::error::Error;
 use crate::event::Encoder;
 use crate::hub::link::Link;
+use crate::hub::mail::Mail;
 use crate::hub::receive::Inlet;
 use crate::hub::state::{HubShared, LinkId, LinkShared, SlotGuard};
 use crate::protocol::{HubInfo, RefusalCode, Terms, ToSupervisor};

@@ -21,10 +21,9 @@ pub use session::LinkOffer;
 use super::builder::{Habits, LinkOptions};
 use super::bus::{Routes, SharedOutbox};
 use super::link::Link;
-use super::receive::{Inlet, Leaving};
 use super::state::{HubShared, LinkId};
 use crate::error::Error;
-use crate::limits::{LINK_DEADLINE_MS, LINKS_PER_HUB_MAX};
+use crate::limits::LINK_DEADLINE_MS;
 use crate::protocol::{Channel, HubInfo, SubjectInfo};
 use crate::segment::{Process, RingMemory, RingOptions};
 use bus::{Bus, BusCommand};
@@ -38,21 +37,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-
-/// What the control thread leaves for a hub.
-#[derive(Debug)]
-pub(super) enum Mail {
-    /// A ring to read.
-    Inlet(Box<Inlet>),
-    /// A link that another hub opened; its inlet came before.
-    Accepted(Box<Link>),
-    /// A ring that will not be written again.
-    Leaving(LinkId, Leaving),
-}
-
-/// Pieces of mail that one link can cause.
-const MAIL_PER_LINK: usize = 3;
-const MAIL_MAX: usize = MAIL_PER_LINK * LINKS_PER_HUB_MAX;
 
 /// How long the supervisor may take to answer what needs nobody else.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -131,12 +115,10 @@ impl Control {
         habits: Habits,
         resume: Resume,
         (routes, outbox): (Arc<Routes>, SharedOutbox),
-    ) -> rtrb::Consumer<Mail> {
-        let (mail, inbox) = rtrb::RingBuffer::new(MAIL_MAX);
+    ) {
         let bus = Bus::new(routes, outbox);
-        let session = Session::new(hub, channel, mail, habits, self.clone(), bus, resume);
+        let session = Session::new(hub, channel, habits, self.clone(), bus, resume);
         self.give(Command::Enter(Box::new(session)));
-        inbox
     }
 
     /// Takes a hub out of its domain, and waits (not for ever) until its name is free.

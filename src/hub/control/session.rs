@@ -3,10 +3,11 @@
 use super::bus::Bus;
 use super::half::{Outgoing, OwnHalf};
 use super::resume::Resume;
-use super::{Answer, Control, MAIL_PER_LINK, Mail};
+use super::{Answer, Control};
 use crate::error::Error;
 use crate::hub::builder::{AcceptIf, Habits};
 use crate::hub::link::Link;
+use crate::hub::mail::Mail;
 use crate::hub::receive::{Inlet, Leaving};
 use crate::hub::state::{HubShared, LinkId, LinkShared, LinkState};
 use crate::protocol::{Channel, HubInfo, SubjectInfo, ToHub, ToSupervisor};
@@ -72,7 +73,6 @@ pub(super) struct Session {
     pub hub: Arc<HubShared>,
     /// `None` when the supervisor is gone.
     pub channel: Option<Channel>,
-    mail: rtrb::Producer<Mail>,
     pub(super) accept_if: AcceptIf,
     pub(super) timestamps: bool,
     /// Bytes of the largest ring that others may make us make or map.
@@ -102,7 +102,6 @@ impl Session {
     pub(super) fn new(
         hub: Arc<HubShared>,
         channel: Channel,
-        mail: rtrb::Producer<Mail>,
         habits: Habits,
         control: Control,
         bus: Bus,
@@ -112,7 +111,6 @@ impl Session {
         Self {
             hub,
             channel: Some(channel),
-            mail,
             accept_if,
             timestamps,
             largest_ring: largest_ring as u64,
@@ -262,7 +260,7 @@ impl Session {
         });
         // The opener may have attached, sent and gone before we heard of the first.
         self.opened(id);
-        if !link.reading_ended {
+        if !link.reading_ended && self.hub.mail.forget(id).is_none() {
             self.post(Mail::Leaving(id, why));
         }
         self.lane_over(link.peer, id);
@@ -296,8 +294,7 @@ impl Session {
 
     /// Whether what one more link can cause fits the hub's mail.
     pub(super) fn has_room_for_mail(&self) -> Result<(), Error> {
-        let needed = MAIL_PER_LINK * (self.links.len() + 1);
-        if self.mail.slots() < needed {
+        if !self.hub.mail.has_room(self.links.len()) {
             let limit = crate::limits::LINKS_PER_HUB_MAX;
             return Err(Error::LimitReached { what: "links that it has not looked at", limit });
         }
@@ -306,8 +303,7 @@ impl Session {
 
     pub(super) fn post(&mut self, mail: Mail) {
         // There is room: `has_room_for_mail` was asked for each link.
-        let result = self.mail.push(mail);
-        debug_assert!(result.is_ok(), "a hub's mail is full");
+        self.hub.mail.put(mail);
         self.hub.announce_mail();
     }
 }
