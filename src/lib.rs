@@ -138,6 +138,8 @@ pub mod fuzzing;
 pub use ephapse_derive::{Event, Schema};
 pub use rkyv;
 
+#[cfg(all(feature = "tokio", not(ephapse_model)))]
+pub use hub::AsyncSubscription;
 #[cfg(not(ephapse_model))]
 pub use {
     domain::Domain,
@@ -145,8 +147,8 @@ pub use {
     event::{Event, EventError, Timestamp, schema::Schema},
     hub::{
         Batch, Closer, Envelope, Flow, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan,
-        Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply, RequestError, Sent,
-        Subscription, SubscriptionOptions,
+        Message, Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply,
+        RequestError, Sent, Subscription, SubscriptionOptions,
     },
     protocol::{HubInfo, ProtocolError, RefusalCode, SubjectInfo},
     send_error::SendError,

@@ -20,9 +20,11 @@ mod state;
 pub use batch::Batch;
 pub(crate) use builder::Hosted;
 pub use builder::{HubBuilder, LinkOptions};
+#[cfg(feature = "tokio")]
+pub use bus::AsyncSubscription;
 pub use bus::{
-    Envelope, Flow, Path, Publisher, REPLY_SUBJECT, Reply, RequestError, Sent, Subscription,
-    SubscriptionOptions,
+    Envelope, Flow, Message, Path, Publisher, REPLY_SUBJECT, Reply, RequestError, Sent,
+    Subscription, SubscriptionOptions,
 };
 pub use control::LinkOffer;
 pub use link::Link;

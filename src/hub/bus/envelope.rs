@@ -4,11 +4,12 @@ use super::source::Peer;
 use crate::event::{self, Event, EventError, ExtensionView, HEADER_BYTES, Header, Timestamp};
 use crate::ring::Reader;
 use crate::segment::RingMemory;
+use std::sync::Arc;
 
 /// An event. Its place in the ring, if it was not copied, is given back when this is dropped.
 #[derive(Debug)]
 pub struct Envelope<'a> {
-    pub(super) peer: &'a Peer,
+    pub(super) peer: &'a Arc<Peer>,
     pub(super) subject: &'a str,
     pub(super) header: Header,
     /// Header, extension and payload.
@@ -140,7 +141,7 @@ impl<'a> Envelope<'a> {
 
     #[inline]
     #[allow(unsafe_code)]
-    fn after_header(&self) -> &[u8] {
+    pub(super) fn after_header(&self) -> &[u8] {
         let body = match &self.body {
             Body::Copy(body) => body,
             Body::Ring(reader, len) => {

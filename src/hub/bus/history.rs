@@ -328,7 +328,7 @@ static ALONE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 fn nothing_is_lost_repeated_or_reordered() {
     let _alone = ALONE.lock();
     let first: u64 = std::env::var("EPHAPSE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let runs: u64 = std::env::var("EPHAPSE_RUNS").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
+    let runs: u64 = std::env::var("EPHAPSE_RUNS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
     let (mut links, mut broadcasts) = (0, 0);
     for seed in first..first + runs {
         match run(seed, 120) {

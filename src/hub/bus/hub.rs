@@ -101,7 +101,7 @@ impl Hub {
             payloads: self.payloads,
             filter: Filter::of(self.shared.id),
             sources: Vec::new(),
-            supervisor: Peer { id: 0, name: "supervisor".into(), same_user: true },
+            supervisor: Arc::new(Peer { id: 0, name: "supervisor".into(), same_user: true }),
             current: 0,
             turn: 0,
             copy: AlignedVec::new(),

@@ -27,6 +27,7 @@ mod envelope;
 mod history;
 mod hub;
 mod inbox;
+mod message;
 mod news;
 mod options;
 mod outbox;
@@ -35,10 +36,13 @@ mod publisher;
 mod request;
 mod routes;
 mod source;
+#[cfg(feature = "tokio")]
+mod stream;
 mod subscription;
 
 pub use envelope::Envelope;
 pub(super) use inbox::{Inbox, News};
+pub use message::Message;
 pub(super) use news::DomainEvent;
 pub use options::{Flow, SubscriptionOptions};
 pub(super) use outbox::{LateNotices, Manners, Outbox, SharedOutbox};
@@ -48,4 +52,6 @@ pub(super) use request::Asking;
 pub use request::{REPLY_SUBJECT, Reply, RequestError};
 pub(super) use routes::{Gate, LaneOut, Listener, Routes};
 pub(super) use source::{Peer, Port, Source};
+#[cfg(feature = "tokio")]
+pub use stream::AsyncSubscription;
 pub use subscription::Subscription;

@@ -37,7 +37,7 @@ pub struct Subscription {
     pub(super) filter: Filter,
     pub(super) sources: Vec<Source>,
     /// The source of the domain's own events.
-    pub(super) supervisor: Peer,
+    pub(super) supervisor: Arc<Peer>,
     /// The source that had an event last.
     pub(super) current: usize,
     pub(super) turn: u32,
@@ -161,6 +161,13 @@ impl Subscription {
             self.bell.disarm();
         }
         nothing
+    }
+
+    /// The descriptor was readable, and is to be waited for again.
+    #[cfg(feature = "tokio")]
+    pub(super) fn rung(&mut self) {
+        self.bell.drain();
+        self.bell.disarm();
     }
 
     /// How it waits.
@@ -368,6 +375,14 @@ impl AsFd for Subscription {
     /// Its doorbell; see [`arm`](Self::arm).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl std::os::fd::AsRawFd for Subscription {
+    /// As [`as_fd`](AsFd::as_fd).
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.bell.as_fd().as_raw_fd()
     }
 }
 

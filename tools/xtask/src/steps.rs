@@ -40,7 +40,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "no warnings, also when compiled for the model checker",
         needs: &[Need::Component("clippy")],
         lines: || {
-            let all = "cargo clippy --workspace --all-targets -- -D warnings";
+            let all = "cargo clippy --workspace --all-targets --features tokio -- -D warnings";
             // Most of the library is left out there, so much of the rest has no user.
             let model = "cargo clippy -p ephapse --lib --profile test -- -D warnings -A dead_code";
             vec![Line::new(all), for_model(model)]
@@ -51,7 +51,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the documentation builds, and its links lead somewhere",
         needs: &[],
         lines: || {
-            vec![Line::new("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings")]
+            vec![Line::new("cargo doc --workspace --no-deps --features tokio").env("RUSTDOCFLAGS", "-D warnings")]
         },
     },
     Step {
@@ -61,7 +61,17 @@ pub(crate) const STEPS: &[Step] = &[
         lines: || {
             // Tests start the command `ephapse`.
             let build = "cargo build --package ephapse-tools";
-            vec![Line::new(build), Line::new("cargo test --workspace").expect(tests_ran)]
+            let all = "cargo test --workspace --features tokio";
+            vec![Line::new(build), Line::new(all).expect(tests_ran)]
+        },
+    },
+    Step {
+        name: "histories",
+        about: "random histories of hubs and links: no event lost, repeated or reordered",
+        needs: &[],
+        lines: || {
+            let line = Line::new("cargo test -p ephapse --release --lib history::nothing");
+            vec![line.env("EPHAPSE_RUNS", "2000").expect(tests_ran)]
         },
     },
     Step {
