@@ -1,19 +1,23 @@
 //! Events between the processes of one Linux host, at the speed of a cache line.
 //!
 //! An *ephapse* is a place where two nerve fibres touch and pass an impulse directly. Here each
-//! process opens a [`Hub`], finds others by name, and opens a [`Link`] to them: two rings in
-//! shared memory, one each way, on which events travel as [rkyv] archives without a copy, a lock
-//! or a system call.
+//! process opens a [`Hub`] and publishes and subscribes by subject. Events travel as [rkyv]
+//! archives in rings of sealed shared memory, without a lock or a system call.
 //!
 //! ```text
 //!    hub "camera"                                   hub "planner"
-//!  ┌──────────────┐   ring camera→planner        ┌──────────────┐
-//!  │ Link::send ──┼──▶ only camera can write ────▶ Hub::recv    │
-//!  │ Hub::recv  ◀─┼─── only planner can write ◀──┼─ Link::send  │
-//!  └──────┬───────┘                              └──────┬───────┘
-//!         └────────▶ supervisor: names, links ◀─────────┘
+//!  ┌──────────────┐   link: a ring each way      ┌───────────────┐
+//!  │ Publisher  ──┼──▶ only camera can write ────▶ Subscription  │
+//!  │              │   broadcast: all can read    │               │
+//!  │            ──┼──▶ only camera can write ────▶   (and others)│
+//!  └──────┬───────┘                              └──────┬────────┘
+//!         └────────▶ supervisor: who is there ◀─────────┘
 //!                    (never sees an event)
 //! ```
+//!
+//! An event goes over links while those who want it are few and linked, otherwise once over the
+//! broadcast ring of its hub; a change of the way loses, repeats and reorders nothing. Two hubs that
+//! need no subjects send over a [`Link`] itself.
 //!
 //! # Example
 //!
@@ -39,14 +43,20 @@
 //! let mut camera = Hub::builder("camera").domain(domain.clone()).connect()?; // one process
 //! let mut planner = Hub::builder("planner").domain(domain).connect()?; // another
 //!
-//! let mut poses = camera.link_to("planner")?; // from here on: one cache line away
+//! let mut seen = planner.subscribe(["robot.>"])?;
+//! let mut poses = camera.publisher::<Pose>("robot.pose")?;
 //! poses.send(&Pose { stamp_ns: 1, position: [0.0, 1.0, 2.0], heading: 0.5 })?;
 //!
-//! if let Some(event) = planner.recv()? {
-//!     let pose = event.get::<Pose>()?; // &ArchivedPose, in shared memory
-//!     assert_eq!((event.from(), pose.position[1].to_native()), ("camera", 1.0));
+//! if let Some(event) = seen.recv()? {
+//!     let pose = event.get::<Pose>()?; // &ArchivedPose
+//!     assert_eq!((event.source(), event.subject()), ("camera", "robot.pose"));
+//!     assert_eq!(pose.position[1].to_native(), 1.0);
 //! }
-//! # drop(poses);
+//!
+//! let mut link = camera.link_to("planner")?; // from here on: one cache line away
+//! link.send(&Pose { stamp_ns: 2, position: [0.0; 3], heading: 0.5 })?; // to this hub alone
+//! assert_eq!(planner.recv()?.unwrap().from(), "camera");
+//! # drop((link, poses, seen));
 //! # stopper.stop();
 //! # thread.join().unwrap()?;
 //! # Ok(())
@@ -60,12 +70,14 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | hub | one participant: a name, its links, what arrives over them |
+//! | hub | one participant: a name, what it publishes and subscribes to, its links |
 //! | supervisor | the small process that hubs find over a Unix socket |
 //! | domain | one supervisor and its hubs: a directory with a socket |
 //! | ring | a sequence of records in shared memory with one writer and any number of readers |
 //! | reader | something with a position in a ring: *gating* (the writer waits) or *lossy* |
 //! | link | a pair of rings between two hubs, one each way |
+//! | broadcast ring | the ring that a hub owns and all others read |
+//! | subject | what an event is about: tokens split by dots; `*` and `>` in subscriptions |
 //! | segment | a sealed piece of shared memory |
 //! | event | a record on a ring: header and payload |
 //! | schema | 64-bit hash of a payload type's name, version and layout |
@@ -74,8 +86,9 @@
 //!
 //! # What is promised
 //!
-//! - **Nothing is lost** on a link, nothing is repeated, and order is kept, for as long as both
-//!   sides live; what a process had committed before it died is still read.
+//! - **Nothing is lost** on a link or by a subscription that blocks, nothing is repeated, and the
+//!   order of each source is kept, for as long as both sides live; what a process had committed
+//!   before it died is still read. Loss is never silent: [`RecvError::Lagged`].
 //! - **Every byte of shared memory has one process that may write it**, and the kernel enforces
 //!   that: a hub that crashes, runs wild or is hostile cannot damage another's data.
 //! - **Death is seen at once**, and leaves nothing behind to clean up: no file, no mapping, no
@@ -88,7 +101,7 @@
 //! - Processes of one user are not walled off from each other (they could attach debuggers):
 //!   payloads from the same user are validated and read in place. Payloads of other users are
 //!   copied before they are validated; [`Payloads::Copied`] does so for everybody.
-//! - A hub, and a link, belong to one thread at a time. Do not send from a signal handler. After
+//! - A hub, a link, a publisher, a subscription belong to one thread at a time, each to its own. Do not send from a signal handler. After
 //!   fork, the child gets errors and may open hubs of its own; events and loans that were held
 //!   across the fork must not be touched there.
 //! - Timestamps of different hosts are not comparable, and there is no order across senders.

@@ -5,6 +5,7 @@
 
 use super::content::{Content, Raw, Typed};
 use super::envelope::Envelope;
+use super::options::{Flow, SubscriptionOptions};
 use super::publisher::Sent;
 use super::subscription::Subscription;
 use crate::error::Error;
@@ -128,7 +129,9 @@ impl Hub {
         let deadline = crate::hub::after(timeout);
         let row = self.row_for(subject)?;
         if self.asking.replies.is_none() {
-            self.asking.replies = Some(self.subscribe([REPLY_SUBJECT])?);
+            // Nobody must wait for a hub that has asked once and then does something else.
+            let options = SubscriptionOptions::default().flow(Flow::DropOldest);
+            self.asking.replies = Some(self.subscribe_with([REPLY_SUBJECT], options)?);
         }
         self.asking.last += 1;
         let correlation = self.asking.last;
