@@ -3,7 +3,7 @@
 use super::news::DomainEvent;
 use super::source::{Port, Source};
 use crate::protocol::Subject;
-use crate::ring::{Position, Reader};
+use crate::ring::{JOINING, Position, Reader};
 use crate::segment::RingMemory;
 use crate::wait::ring;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,36 @@ pub(crate) enum News {
     Over(u64),
 }
 
+impl News {
+    /// Which source it is about.
+    fn source(&self) -> Option<u64> {
+        match self {
+            Self::Source(source) => Some(source.peer.id),
+            Self::Begin(id, _) | Self::Lane(id, _) | Self::LaneBegin(id, _) | Self::Over(id) => {
+                Some(*id)
+            }
+            Self::Subjects(_) | Self::Domain(_) => None,
+        }
+    }
+
+    fn is_beginning_of(&self, id: u64) -> bool {
+        matches!(self, Self::Source(source) if source.peer.id == id)
+    }
+
+    /// Whether a source has said where we begin, which it does before it sends anything for us.
+    fn says_where(&self, id: u64) -> bool {
+        match self {
+            // Relaxed: who asks has been told that the source is gone.
+            Self::Begin(source, Some(word)) if *source == id => {
+                word.word().load(Ordering::Relaxed) != JOINING
+            }
+            // Nobody waits for us there, so it may have sent what it likes.
+            Self::Source(source) if source.peer.id == id => source.is_open(),
+            _ => false,
+        }
+    }
+}
+
 /// The news of one subscription. Bounded by what the supervisor knows: at most a few for each hub
 /// and each subject.
 #[derive(Debug)]
@@ -48,7 +78,17 @@ impl Inbox {
     }
 
     pub(crate) fn post(&self, news: News) {
-        self.news.lock().push(news);
+        {
+            let mut all = self.news.lock();
+            if let News::Over(source) = news
+                && all.iter().any(|news| news.is_beginning_of(source))
+                && !all.iter().any(|news| news.says_where(source))
+            {
+                // It has come and gone unseen, and sent nothing.
+                return all.retain(|news| news.source() != Some(source));
+            }
+            all.push(news);
+        }
         // Relaxed: the lock orders the news; who misses the flag is woken below.
         self.has_news.store(true, Ordering::Relaxed);
         ring(&self.bell);

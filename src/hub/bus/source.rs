@@ -312,6 +312,11 @@ impl Source {
         }
     }
 
+    /// Whether its broadcast can be read without being told where.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.broadcast, Port::Open(..))
+    }
+
     /// Whether nothing more will come.
     pub(super) fn is_finished(&self) -> bool {
         let shut = matches!(self.broadcast, Port::Shut) && matches!(self.lane, Port::Shut);
