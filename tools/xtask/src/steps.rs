@@ -51,7 +51,10 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the documentation builds, and its links lead somewhere",
         needs: &[],
         lines: || {
-            vec![Line::new("cargo doc --workspace --no-deps --features tokio").env("RUSTDOCFLAGS", "-D warnings")]
+            vec![
+                Line::new("cargo doc --workspace --no-deps --features tokio")
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            ]
         },
     },
     Step {
