@@ -62,6 +62,18 @@ impl Domain {
         self.path.join("supervisor.epoch")
     }
 
+    /// What a supervisor counts, and what troubles it has had; there while it runs, and after it
+    /// has been killed.
+    pub(crate) fn flight(&self) -> PathBuf {
+        self.path.join("supervisor.flight")
+    }
+
+    /// The directory for those who look at counters: the same text from wherever it is named.
+    pub(crate) fn text(&self) -> String {
+        let whole = std::fs::canonicalize(&self.path).or_else(|_| std::path::absolute(&self.path));
+        whole.as_deref().unwrap_or(&self.path).to_string_lossy().into_owned()
+    }
+
     /// Makes the directory if it is not there, and refuses one that others could have prepared.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.check_path()?;

@@ -136,7 +136,7 @@ impl Source<'_> {
 fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
     let request = from.number() as u32;
     let link = from.number();
-    match from.byte() % 22 {
+    match from.byte() % 23 {
         0 => ToSupervisor::Hello { name: from.text(), resume: link },
         1 => ToSupervisor::List { request, after: link },
         2 => ToSupervisor::WaitFor { request, name: from.text() },
@@ -173,7 +173,8 @@ fn for_bus(which: u8, request: u32, link: u64, from: &mut Source<'_>) -> ToSuper
         18 => ToSupervisor::LaneReaders { link, slots: from.slots() },
         19 => ToSupervisor::LaneStarts { link, slots: from.slots() },
         20 => ToSupervisor::Attend { wanted: request.is_multiple_of(2) },
-        _ => ToSupervisor::Subjects { request, after: from.text() },
+        21 => ToSupervisor::Subjects { request, after: from.text() },
+        _ => ToSupervisor::Links { request, after: from.number() },
     }
 }
 

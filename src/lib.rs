@@ -109,7 +109,7 @@
 //! # Modules in reading order
 //!
 //! [`limits`], `sync` (the one door to atomics), [`segment`], [`mod@ring`], [`wait`], [`event`],
-//! `protocol`, `hub`, `supervisor`. ARCHITECTURE.md has the map.
+//! `protocol`, [`counters`], `hub`, `supervisor`. ARCHITECTURE.md has the map.
 //!
 //! [rkyv]: https://docs.rs/rkyv
 
@@ -139,6 +139,8 @@ mod send_error;
 #[cfg(not(ephapse_model))]
 mod error;
 #[cfg(not(ephapse_model))]
+pub mod counters;
+#[cfg(not(ephapse_model))]
 mod hub;
 #[cfg(not(ephapse_model))]
 mod supervisor;
@@ -163,7 +165,7 @@ pub use {
         Message, Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply,
         RequestError, Sent, Subscription, SubscriptionOptions,
     },
-    protocol::{HubInfo, ProtocolError, RefusalCode, SubjectInfo},
+    protocol::{HubInfo, LinkInfo, ProtocolError, RefusalCode, SubjectInfo},
     send_error::SendError,
     supervisor::{Stopper, Supervisor},
     wait::Wait,

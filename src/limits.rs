@@ -115,6 +115,9 @@ pub const MESSAGE_MAX: usize = 16 << 10;
 /// Hubs named in one page of a list: 96 bytes each at most, so a page fits a message.
 pub const HUBS_PER_PAGE: usize = 128;
 
+/// Links named in one page of a list.
+pub const LINKS_PER_PAGE: usize = 64;
+
 /// Descriptors that one control message may carry: ring, cursors, doorbell, process.
 pub const DESCRIPTORS_MAX: usize = 4;
 
@@ -124,6 +127,26 @@ pub const REASON_MAX: usize = 512;
 /// Bytes of an event's extension. A reply subject and some dozens of pairs of metadata; what is
 /// longer belongs into the payload.
 pub const EXTENSION_MAX: usize = 4096;
+
+/// Counters of one hub: some of its own, one for each link, two for each lane, three for each
+/// subscription. All of them fill 64 KiB; those that are not there cost nothing.
+pub const COUNTERS_MAX: usize = 1024;
+
+/// Bytes of a counter's label: label, value and the word that keeps them together fill a line.
+pub const COUNTER_LABEL_MAX: usize = 48;
+
+/// Counters of a supervisor: with what stands before them they fill one page.
+pub const FLIGHT_COUNTERS_MAX: usize = 56;
+
+/// Lines about troubles that a supervisor keeps: enough for what led to its end, in two pages.
+pub const FLIGHT_LINES_MAX: usize = 32;
+
+/// Bytes of such a line; with its number and its time it fills four lines of the cache.
+pub const FLIGHT_LINE_MAX: usize = 240;
+
+/// Bytes of a domain's directory beside counters. Longer ones are shortened: a socket's path has
+/// 107 at most, but it may be relative, and here it is not.
+pub const DOMAIN_TEXT_MAX: usize = 256;
 
 /// Bytes of a subject or a pattern, dots and all: its length fits one byte, and a control message
 /// has room for fifty of them.
@@ -143,6 +166,7 @@ const _: () = {
     assert!(RING_CAPACITY_MAX / 2 <= 1 << 29, "a record's length has 29 bits");
     assert!(LINKS_PER_HUB_MAX < CURSOR_SLOTS);
     assert!(HUBS_PER_PAGE * (NAME_MAX + 32) + 512 <= MESSAGE_MAX);
+    assert!(LINKS_PER_PAGE * (2 * NAME_MAX + 48) + 512 <= MESSAGE_MAX);
     assert!(REASON_MAX + NAME_MAX + 512 <= MESSAGE_MAX);
     assert!(SUBJECTS_PER_PAGE * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
     assert!(PATTERNS_MAX * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);

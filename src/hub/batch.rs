@@ -82,6 +82,7 @@ impl<'a> Batch<'a> {
         let mut payload = self.link.encoder.loan_for::<T>();
         loop {
             self.make_room(HEADER_BYTES + payload, wait)?;
+            self.link.sent.set(self.link.next);
             if self.put_event(event, payload) {
                 return Ok(());
             }

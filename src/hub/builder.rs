@@ -4,6 +4,7 @@ use super::bus::{Asking, LateNotices, Manners, Outbox, Routes, Sender};
 use super::control::{Control, LinkOffer, Resume};
 use super::receive::{Inlets, Payloads};
 use super::state::HubShared;
+use super::tally::Tally;
 use super::{Hub, control};
 use crate::domain::Domain;
 use crate::error::Error;
@@ -175,14 +176,17 @@ impl HubBuilder {
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
         let clone = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::io("dup"));
         let bells = [clone(bell.write_end())?, clone(bell.given())?];
-        let shared = Arc::new(HubShared::new(&self.name, id, cursors, bell_slot, bells));
+        let (tally, given) =
+            Tally::new(&domain, &self.name, id).map_err(Error::segment("counters"))?;
+        let shared = HubShared::new(&self.name, id, cursors, bell_slot, bells, tally);
+        let shared = Arc::new(shared);
         let routes = Arc::new(Routes::default());
         let manners = Manners {
             few: self.habits.few,
             patience: self.habits.patience,
             timestamps: self.habits.timestamps,
         };
-        let outbox = Arc::new(Biased::new(Outbox::new(Arc::clone(&routes), manners)));
+        let outbox = Arc::new(Biased::new(Outbox::new(Arc::clone(&routes), manners, given)));
         // Without a thread only those are woken later whose turn comes.
         let late_notices: Arc<dyn Chore> = Arc::new(LateNotices::of(&outbox));
         take_on(Arc::downgrade(&late_notices));

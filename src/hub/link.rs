@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::control::Control;
 use super::state::{HubShared, LinkId, LinkShared, LinkState};
+use super::tally::LinkTally;
 use crate::event::{Encoder, Event, Extension, HEADER_BYTES, Header, NO_SUBJECT, Timestamp};
 use crate::ring::layout::Kind;
 use crate::ring::{RingError, RoomWait, Writer};
@@ -19,7 +20,9 @@ const ROOM_NAP: Duration = Duration::from_millis(10);
 
 /// Sends events to one other hub. What comes back arrives at the hub ([`Hub::recv`]).
 ///
-/// Dropping it ends the stream: the other side reads what was sent and is then told. Belongs to
+/// Dropping it ends the stream: the other side reads what was sent and is then told. The link itself
+/// is over when both sides have ended theirs and read the other's to its end, or at once with
+/// [`Hub::unlink`](super::Hub::unlink), which is for hubs that have links only for what they publish. Belongs to
 /// one thread at a time, which need not be its hub's.
 ///
 /// [`Hub::recv`]: super::Hub::recv
@@ -30,6 +33,8 @@ pub struct Link {
     pub(super) encoder: Encoder,
     /// The next event's sequence number.
     pub(super) next: u64,
+    /// The same for others to see, as it was when we last looked for room.
+    pub(super) sent: LinkTally,
     pub(super) timestamps: bool,
     pub(super) process: Process,
     pub(super) shared: Arc<LinkShared>,
@@ -185,6 +190,7 @@ impl Link {
                 return Err(self.failure(error, body));
             }
             if self.put_into(event, extension, payload) {
+                self.sent.set(self.next);
                 return Ok(());
             }
             payload = self
@@ -311,6 +317,7 @@ impl Drop for Link {
         }
         self.writer.close();
         self.ringer.notify();
+        self.sent.set(self.next);
         self.control.end_stream(self.hub.key, self.shared.id);
     }
 }

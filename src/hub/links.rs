@@ -2,6 +2,7 @@
 
 use super::{Hub, Link, LinkOptions, after};
 use crate::error::Error;
+use crate::protocol::LinkInfo;
 use crate::wait::Woken;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,17 @@ impl Hub {
         let link = self.control.link(&self.shared, name, options)?;
         self.take_mail();
         Ok(link)
+    }
+
+    /// All links of the domain that the supervisor has seen come about, in the order of their
+    /// numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`], [`Error::TimedOut`].
+    pub fn links(&self) -> Result<Vec<LinkInfo>, Error> {
+        self.usable()?;
+        self.control.links(self.shared.key)
     }
 
     /// Closes the link with the hub of that name, whoever opened it; whether there was one. What

@@ -1,8 +1,8 @@
 //! What the control thread leaves for a hub's own thread.
 //!
 //! Whoever looks finds out with one load that there is nothing; only who has mail takes the lock.
-//! A hub that uses the bus alone never looks, so links that have come and gone unseen take their
-//! mail with them.
+//! A hub that uses the bus alone never looks; when much has gathered, links that have come and gone
+//! unseen take their mail with them.
 
 use super::link::Link;
 use super::receive::{Inlet, Leaving};
@@ -25,6 +25,9 @@ pub(super) enum Mail {
 /// Pieces of mail that one link can cause.
 const PER_LINK: usize = 3;
 
+/// Pieces of mail of a hub that looks at its mail.
+const MUCH: usize = 128;
+
 /// The mail of one hub.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox(Mutex<VecDeque<Mail>>);
@@ -44,10 +47,14 @@ impl Mailbox {
         expected <= 2 * PER_LINK * LINKS_PER_HUB_MAX
     }
 
-    /// A link is over. If the hub has not seen its beginning, and nothing came over it, there is
-    /// nothing to tell: gives the mail back that is to be thrown away.
+    /// A link is over. If the hub has much mail that it has not looked at, has not seen the link's
+    /// beginning, and nothing came over it, then there is nothing to tell: gives the mail back that
+    /// is to be thrown away.
     pub(super) fn forget(&self, link: LinkId) -> Option<VecDeque<Mail>> {
         let mut mail = self.0.lock();
+        if mail.len() < MUCH {
+            return None;
+        }
         let unseen = mail.iter().any(|mail| {
             matches!(mail, Mail::Inlet(inlet)
                 if inlet.shared.id == link && !matches!(inlet.reader.peek(), Ok(Some(_))))

@@ -16,6 +16,7 @@ mod loan;
 mod mail;
 mod receive;
 mod state;
+mod tally;
 
 pub use batch::Batch;
 pub(crate) use builder::Hosted;
@@ -88,7 +89,8 @@ fn after(timeout: Duration) -> Option<Instant> {
 pub struct Closer(Arc<HubShared>);
 
 impl Closer {
-    /// Makes [`Hub::recv`] and [`Hub::accept`] return `None`, now and from now on. Idempotent.
+    /// Makes [`Hub::recv`], [`Hub::accept`] and [`Subscription::recv`] of the hub's subscriptions
+    /// return `None`, now and from now on. Idempotent.
     pub fn close(&self) {
         self.0.close();
     }

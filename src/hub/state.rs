@@ -1,12 +1,15 @@
 //! What the threads of one hub share: its own, those that send, and the control thread.
 
+use super::bus::Inbox;
 use super::mail::Mailbox;
+use super::tally::Tally;
 use crate::segment::{Cursors, Process};
 use crate::wait::ring;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use parking_lot::Mutex;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The number of a link, the same on both sides; a domain never gives it to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,12 +88,15 @@ pub(crate) struct HubShared {
     pub mail: Mailbox,
     has_mail: AtomicBool,
     closed: AtomicBool,
+    /// Of its subscriptions.
+    inboxes: Mutex<Vec<Weak<Inbox>>>,
     /// It has been dropped.
     left: AtomicBool,
     /// To wake the hub's own thread, whoever it is that sleeps on the bell.
     own_bell: OwnedFd,
     /// What peers are given to ring with.
     pub given_bell: OwnedFd,
+    pub tally: Tally,
 }
 
 impl HubShared {
@@ -100,6 +106,7 @@ impl HubShared {
         cursors: Cursors,
         bell_slot: u32,
         [own_bell, given_bell]: [OwnedFd; 2],
+        tally: Tally,
     ) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -113,9 +120,11 @@ impl HubShared {
             mail: Mailbox::default(),
             has_mail: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            inboxes: Mutex::default(),
             left: AtomicBool::new(false),
             own_bell,
             given_bell,
+            tally,
         }
     }
 
@@ -146,11 +155,24 @@ impl HubShared {
         // Relaxed: the pipe wakes who sleeps, and who looks sees it soon.
         self.closed.store(true, Ordering::Relaxed);
         self.wake();
+        let inboxes = self.inboxes.lock();
+        inboxes.iter().filter_map(Weak::upgrade).for_each(|inbox| inbox.close());
+    }
+
+    /// A subscription that ends when the hub is closed; at once if it has been.
+    pub(crate) fn add_inbox(&self, inbox: &Arc<Inbox>) {
+        let mut inboxes = self.inboxes.lock();
+        inboxes.retain(|known| known.strong_count() > 0);
+        inboxes.push(Arc::downgrade(inbox));
+        if self.is_closed() {
+            inbox.close();
+        }
     }
 
     pub(crate) fn leave(&self) {
         // Relaxed: looked at by the thread that stores it.
         self.left.store(true, Ordering::Relaxed);
+        self.tally.table.end();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

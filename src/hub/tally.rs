@@ -3,10 +3,12 @@
 
 use super::Hub;
 use super::bus::Path;
+use super::receive::RecvError;
 use crate::counters::with_sums;
 use crate::domain::Domain;
 use crate::limits::COUNTER_LABEL_MAX;
 use crate::segment::{Counter, Counters, Owner, SegmentError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Bytes at the end of a name that stay when it is shortened: names often differ there.
@@ -25,13 +27,13 @@ fn label(before: &str, name: &str, after: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub table: Counters,
-    /// Those of subscriptions that are over.
-    received: Taken,
+    /// Of subscriptions that are over.
+    received: Arc<Received>,
     /// Set by the control thread.
     pub subscriptions: Counter,
     pub links: Counter,
     /// Over links that are closed.
-    links_sent: Counter,
+    links_sent: Arc<Counter>,
 }
 
 /// What is counted where events are sent: the outbox's.
@@ -49,12 +51,28 @@ pub(crate) struct Given {
     pub position: Counter,
 }
 
-/// What is counted where events are received: a subscription's.
+/// Events that have been received, or missed.
 #[derive(Debug)]
-pub(crate) struct Taken {
+struct Received {
     events: Counter,
     bytes: Counter,
-    pub missed: Counter,
+    missed: Counter,
+}
+
+/// What is counted where events are received: a subscription's. It stays when that is over.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    own: Received,
+    all: Arc<Received>,
+    table: Counters,
+}
+
+/// What has been sent directly over one link. It stays when that is closed.
+#[derive(Debug)]
+pub(crate) struct LinkTally {
+    own: Counter,
+    all: Arc<Counter>,
+    table: Counters,
 }
 
 /// What is counted of the ring to one hub.
@@ -89,33 +107,22 @@ impl Tally {
             position: counter("broadcast.position"),
             table: table.clone(),
         };
-        let received = Taken::new(&table, "");
+        let received = Arc::new(Received::new(&table, ""));
         let (subscriptions, links) = (counter("subscriptions"), counter("links"));
-        let links_sent = counter("links.sent");
+        let links_sent = Arc::new(counter("links.sent"));
         Ok((Self { table, received, subscriptions, links, links_sent }, given))
     }
 
     /// The counters of a subscription.
     pub(super) fn subscription(&self, number: u32) -> Taken {
-        Taken::new(&self.table, &format!("sub.{number}."))
+        let own = Received::new(&self.table, &format!("sub.{number}."));
+        Taken { own, all: Arc::clone(&self.received), table: self.table.clone() }
     }
 
-    /// The subscription is over: what it has counted stays.
-    pub(super) fn keep(&self, taken: &Taken) {
-        let Taken { events, bytes, missed } = &self.received;
-        self.table.fold(&taken.events, events);
-        self.table.fold(&taken.bytes, bytes);
-        self.table.fold(&taken.missed, missed);
-    }
-
-    /// The counter of what is sent directly over a link.
-    pub(super) fn link(&self, peer: &str) -> Counter {
-        self.table.counter(&label("link.", peer, ".sent"))
-    }
-
-    /// The link is closed: what it has counted stays.
-    pub(super) fn keep_link(&self, sent: &Counter) {
-        self.table.fold(sent, &self.links_sent);
+    /// The counter of a link.
+    pub(super) fn link(&self, peer: &str) -> LinkTally {
+        let own = self.table.counter(&label("link.", peer, ".sent"));
+        LinkTally { own, all: Arc::clone(&self.links_sent), table: self.table.clone() }
     }
 }
 
@@ -137,18 +144,47 @@ impl Given {
     }
 }
 
-impl Taken {
+impl Received {
     fn new(table: &Counters, before: &str) -> Self {
         let counter = |label| table.counter(&format!("{before}{label}"));
         let (events, bytes) = (counter("received"), counter("received.bytes"));
         Self { events, bytes, missed: counter("missed") }
     }
+}
 
+impl Taken {
     /// An event has been received.
     #[inline(always)]
     pub(super) fn event(&self, bytes: usize) {
-        self.events.add(1);
-        self.bytes.add(bytes as u64);
+        self.own.events.add(1);
+        self.own.bytes.add(bytes as u64);
+    }
+
+    /// So many events of a hub have been missed.
+    pub(super) fn lagged(&self, hub: Arc<str>, missed: u64) -> RecvError {
+        self.own.missed.add(missed);
+        RecvError::Lagged { hub, missed }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Self { own, all, table } = self;
+        table.fold(&own.events, &all.events);
+        table.fold(&own.bytes, &all.bytes);
+        table.fold(&own.missed, &all.missed);
+    }
+}
+
+impl LinkTally {
+    pub(super) fn set(&self, sent: u64) {
+        self.own.set(sent);
+    }
+}
+
+impl Drop for LinkTally {
+    fn drop(&mut self) {
+        self.table.fold(&self.own, &self.all);
     }
 }
 
@@ -178,7 +214,10 @@ mod tests {
                 let whole = before.len() + len + after.len();
                 assert_eq!(label.len(), whole.min(COUNTER_LABEL_MAX), "{label}");
                 assert_eq!(label.contains('~'), whole > COUNTER_LABEL_MAX, "{label}");
-                assert!(label.starts_with(before) && label.ends_with(&format!("{}{after}", &name[len.saturating_sub(END)..])));
+                assert!(
+                    label.starts_with(before)
+                        && label.ends_with(&format!("{}{after}", &name[len.saturating_sub(END)..]))
+                );
             }
         }
     }

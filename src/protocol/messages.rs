@@ -30,6 +30,18 @@ pub struct HubInfo {
     pub links: u32,
 }
 
+/// A link that the supervisor has seen come about. Those that were there before it are not known
+/// to it.
+#[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// Its number, the same on both sides.
+    pub id: u64,
+    /// The name of the hub that opened it.
+    pub opener: String,
+    /// The name of the hub that accepted it.
+    pub acceptor: String,
+}
+
 /// Why a request failed, for programs; the text beside it is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Archive, Serialize, Deserialize)]
 #[repr(u8)]
@@ -152,6 +164,8 @@ pub(crate) enum ToSupervisor {
     Attend { wanted: bool },
     /// A page of the list of subjects, those after this one.
     Subjects { request: u32, after: String },
+    /// A page of the list of links, those with a number above `after`.
+    Links { request: u32, after: u64 },
 }
 
 /// A subject, who may publish on it and who has subscribed to it.
@@ -221,6 +235,8 @@ pub(crate) enum ToHub {
     News(News),
     /// The answer to `Subjects`; more pages follow the last one if `more`.
     SubjectList { request: u32, subjects: Vec<SubjectInfo>, more: bool },
+    /// The answer to `Links`; more pages follow the last one if `more`.
+    LinkList { request: u32, links: Vec<LinkInfo>, more: bool },
 }
 
 /// Whether a hub may be called so: 1 to 64 of the characters `A–Z a–z 0–9 . _ -`.

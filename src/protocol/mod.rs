@@ -24,7 +24,7 @@ use messages::{ArchivedToHub, ArchivedToSupervisor};
 pub(crate) use messages::{
     Edge, LaneSlot, News, Subject, Terms, ToHub, ToSupervisor, check_name, clean_reason,
 };
-pub use messages::{HubInfo, RefusalCode, SubjectInfo};
+pub use messages::{HubInfo, LinkInfo, RefusalCode, SubjectInfo};
 use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
 

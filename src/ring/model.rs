@@ -9,6 +9,7 @@
 //! Each `broken_…` test leaves one step out and must fail: it shows that the model sees it.
 
 mod follower;
+mod merge;
 
 use super::heap::HeapMemory;
 use super::layout::Kind;

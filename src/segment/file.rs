@@ -91,6 +91,12 @@ pub enum SegmentError {
         /// What came.
         found: u32,
     },
+    /// A segment whose contents cannot be.
+    #[error("the segment cannot be used: {what}")]
+    Garbled {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A slot outside of the cursor segment.
     #[error("slot {slot} does not exist in a cursor segment of {slots} slots")]
     NoSuchSlot {

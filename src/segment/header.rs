@@ -28,6 +28,10 @@ pub enum SegmentKind {
     Ring = 1,
     /// The positions and doorbell states of one hub.
     Cursors = 2,
+    /// The counters of one hub.
+    Counters = 3,
+    /// The counters and the troubles of one supervisor.
+    Flight = 4,
 }
 
 /// Bits that say how the creator works.
@@ -42,7 +46,7 @@ pub enum Feature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub kind: SegmentKind,
-    /// Ring: bytes of data. Cursors: slots.
+    /// Ring: bytes of data. Cursors: slots. Others: counters.
     pub capacity: u64,
     pub features: u64,
     /// Ring: position of the first record.

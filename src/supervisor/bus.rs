@@ -1,6 +1,7 @@
 //! Who publishes and who subscribes, and what follows from it.
 
 use super::edges::{Ties, Told};
+use super::flight::Count;
 use super::registry::{Connection, Registry};
 use super::serve::Fault;
 use crate::event::subject::{Pattern, check_subject};
@@ -190,6 +191,7 @@ impl Registry {
         }
         let Some(connection) = self.connections.get_mut(&from) else { return };
         connection.bus.subscriptions.insert(number, subscription);
+        self.flight.add(Count::Subscriptions);
         let mut awaited = Vec::with_capacity(edges.len());
         for edge in edges {
             awaited.push((edge, self.tie_anew(edge)));
@@ -248,6 +250,7 @@ impl Registry {
     /// be reported.
     fn turn_down(&mut self, hub: u64, request: u32, (code, reason): Refusal) {
         if request == 0 {
+            self.flight.fault(&format!("something of before the restart is lost: {reason}"));
             return tracing::error!(hub, reason, "something of before the restart is lost");
         }
         self.refuse(hub, request, code, clean_reason(&reason));
@@ -263,6 +266,7 @@ impl Registry {
         if connection.bus.subscriptions.remove(&number).is_none() {
             return;
         }
+        self.flight.subtract(Count::Subscriptions, 1);
         let its = |edge: &&Edge| edge.reader == reader && edge.subscription == number;
         let edges: Vec<_> = connection.bus.ties.edges.iter().filter(its).copied().collect();
         edges.into_iter().for_each(|edge| self.end_edge(edge, told, false));
@@ -275,6 +279,7 @@ impl Registry {
             self.end_edge(edge, told, true);
         }
         part.declared.iter().for_each(|id| self.subjects.retire(*id));
+        self.flight.subtract(Count::Subscriptions, part.subscriptions.len());
     }
 
     /// A page of the list of subjects.

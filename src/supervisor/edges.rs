@@ -161,6 +161,7 @@ impl Registry {
             Ok(composed) => composed,
             Err(why) => {
                 tracing::warn!(?edge, why, "a subscription cannot be passed on");
+                self.flight.fault(&format!("a subscription cannot be passed on: {why}"));
                 return self.end_edge(edge, Told::Both, false);
             }
         };
@@ -281,6 +282,7 @@ impl Registry {
         // What was not an answer is said of the edge as it is.
         if current || owed.is_none() {
             tracing::warn!(?edge, hub = from, reason, "a subscription has not come about");
+            self.flight.fault(&format!("a subscription has not come about: {reason}"));
             self.end_edge(edge, told, false);
         }
         self.ask_held(from);

@@ -9,9 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Runs have numbers from 1 up to this one. Those of hubs have them in their upper half, below the
-/// bit that the loop uses for itself.
-const EPOCHS: u32 = 1 << 30;
+/// Runs have numbers from 1 up to this one. Those of hubs have them above their lower 32 bits, and so
+/// stay below 2^52: programs that keep numbers as floating point do not lose digits.
+const EPOCHS: u32 = 1 << 20;
 
 /// The number of this run, one more than the last one's. Called by the one who holds the domain's
 /// lock.

@@ -6,6 +6,7 @@
 //! down by the hubs themselves, and the links of a [`HubInfo`](crate::protocol::HubInfo) are those
 //! that were opened since.)
 
+use super::flight::Count;
 use super::registry::{Due, Registry};
 use crate::limits::{HUBS_MAX, RETURN_MS};
 use crate::protocol::{News, RefusalCode, ToHub, check_name};
@@ -43,6 +44,7 @@ impl Registry {
         connection.joined = Instant::now();
         let token = connection.token;
         self.names.insert(name.clone(), id);
+        self.flight.add(Count::Joins);
         self.tell(id, &ToHub::Welcome { id }, Vec::new());
         if resume != 0 {
             self.deadlines.insert((Instant::now() + RETURN, Due::Settled(token)));

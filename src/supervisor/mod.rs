@@ -10,6 +10,7 @@ mod descriptors;
 mod door;
 mod edges;
 mod epoch;
+mod flight;
 mod hello;
 mod lanes;
 mod news;
@@ -24,6 +25,7 @@ use crate::domain::Domain;
 use crate::error::Error;
 use crate::protocol::ChannelError;
 use door::Door;
+use flight::Flight;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -100,7 +102,9 @@ impl Supervisor {
         };
         watch(door.as_fd(), TOKEN_DOOR)?;
         watch(stop.as_fd(), TOKEN_STOP)?;
-        let registry = Registry::new(epoch::next(&domain)?);
+        let epoch = epoch::next(&domain)?;
+        let mut registry = Registry::new(epoch);
+        registry.flight = Flight::begin(&domain, epoch);
         Ok(Self { domain, door, stop: Arc::new(stop), epoll, registry })
     }
 
@@ -128,7 +132,11 @@ impl Supervisor {
             let ready = match self.epoll.wait(&mut events, timeout) {
                 Ok(ready) => ready,
                 Err(Errno::EINTR) => 0,
-                Err(errno) => return Err(Error::Kernel { call: "epoll_wait", source: errno }),
+                Err(source) => {
+                    let error = Error::Kernel { call: "epoll_wait", source };
+                    self.registry.flight.crash(&error.to_string());
+                    return Err(error);
+                }
             };
             for event in &events[..ready] {
                 match event.data() {
@@ -175,6 +183,7 @@ impl Supervisor {
                 Err(errno) => {
                     // Out of descriptors: the door would be reported again and again.
                     tracing::warn!(%errno, "no new connections for a while");
+                    self.registry.flight.fault(&format!("no new connections: {errno}"));
                     self.watch_door(false);
                     return;
                 }
@@ -234,7 +243,7 @@ impl Supervisor {
                 Ok(Some((message, descriptors))) => {
                     let result = self.registry.handle(hub, message, descriptors);
                     if let Err(fault) = result {
-                        self.registry.doom(hub, fault);
+                        self.registry.fault(hub, fault);
                     }
                     self.registry.settle();
                 }
@@ -256,7 +265,11 @@ impl Supervisor {
             // It may be gone already; then nobody needs to know.
             let _ = connection.channel.send_bytes(wrong_version().to_vec(), Vec::new());
         }
-        self.registry.doom(hub, error.to_string());
+        match error {
+            ChannelError::Protocol(_) => self.registry.fault(hub, error.to_string()),
+            // Hubs may die.
+            _ => self.registry.doom(hub, error.to_string()),
+        }
     }
 
     /// Watches for room to send exactly on those connections that have something left to send.
@@ -275,5 +288,12 @@ impl Supervisor {
                 self.registry.doom(hub, errno.desc());
             }
         }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Before the door gives the lock back: the next one makes a file of that name.
+        self.registry.flight.end();
     }
 }

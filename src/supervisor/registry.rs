@@ -3,11 +3,12 @@
 use super::bus::Part;
 use super::door::Visitor;
 use super::edges::EdgeState;
+use super::flight::{Count, Flight};
 use super::hello::EPOCH_SHIFT;
 use super::notices::Notices;
 use super::subjects::Subjects;
 use crate::limits::{CONNECTIONS_PER_UID_MAX, HELLO_DEADLINE_MS, PENDING_CONNECTIONS_PER_UID_MAX};
-use crate::protocol::{Channel, Edge, HubInfo, News, RefusalCode, ToHub};
+use crate::protocol::{Channel, ChannelError, Edge, HubInfo, News, RefusalCode, ToHub};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -78,10 +79,11 @@ pub(super) struct Registry {
     pub(super) names: HashMap<String, u64>,
     /// The numbers of hubs whose connections have others.
     pub(super) renamed: HashMap<u64, u64>,
-    pub(super) links: HashMap<u64, Link>,
+    pub(super) links: BTreeMap<u64, Link>,
     pub(super) subjects: Subjects,
     pub(super) edges: BTreeMap<Edge, EdgeState>,
     pub(super) notices: Notices,
+    pub(super) flight: Flight,
     /// Hubs that want to know what happens.
     pub(super) attending: BTreeSet<u64>,
     /// Hubs that wait for a name.
@@ -120,10 +122,11 @@ impl Registry {
             connections: BTreeMap::new(),
             names: HashMap::new(),
             renamed: HashMap::new(),
-            links: HashMap::new(),
+            links: BTreeMap::new(),
             subjects: Subjects::new(epoch),
             edges: BTreeMap::new(),
             notices: Notices::default(),
+            flight: Flight::default(),
             attending: BTreeSet::new(),
             waiting: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -192,8 +195,10 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let result = connection.channel.send(message, descriptors);
         self.changed.push(id);
-        if let Err(error) = result {
-            self.doom(id, error.to_string());
+        match result {
+            Ok(()) => {}
+            Err(error @ ChannelError::QueueFull) => self.fault(id, error.to_string()),
+            Err(error) => self.doom(id, error.to_string()),
         }
     }
 
@@ -212,6 +217,7 @@ impl Registry {
         while let Some((id, why)) = self.doomed.pop() {
             self.remove(id, &why);
         }
+        self.take_stock();
     }
 
     /// Connections that have ended since the last call, to be watched no longer.
@@ -221,6 +227,10 @@ impl Registry {
 
     /// Tells a hub that its request failed.
     pub(super) fn refuse(&mut self, id: u64, request: u32, code: RefusalCode, reason: String) {
+        self.flight.add(Count::Refusals);
+        if request == 0 {
+            self.flight.note(&format!("turned away: {reason}"));
+        }
         self.tell(id, &ToHub::Refused { request, code, reason }, Vec::new());
     }
 
@@ -251,6 +261,7 @@ impl Registry {
         self.attending.remove(&id);
         if let Some(name) = &connection.name {
             self.names.remove(name);
+            self.flight.add(Count::Leaves);
         }
         for (request, name) in &connection.waits {
             self.forget_wait(id, *request, name);
@@ -319,7 +330,7 @@ impl Registry {
             match due {
                 Due::Hello(id) => {
                     if self.connections.get(&id).is_some_and(|c| c.name.is_none()) {
-                        self.doom(id, "did not introduce itself in time");
+                        self.fault(id, "did not introduce itself in time".to_owned());
                     }
                 }
                 Due::Offer(id) => self.expire_offer(id),

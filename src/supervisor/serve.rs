@@ -2,12 +2,15 @@
 
 use super::bus::Wish;
 use super::descriptors::check_descriptors;
+use super::flight::Count;
 use super::registry::{Due, Link, Registry, Stage};
 use crate::limits::{
-    HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX, PENDING_REQUESTS_PER_HUB_MAX,
-    UNANSWERED_OFFERS_MAX,
+    HUBS_PER_PAGE, LINK_DEADLINE_MS, LINKS_MAX, LINKS_PER_HUB_MAX, LINKS_PER_PAGE,
+    PENDING_REQUESTS_PER_HUB_MAX, UNANSWERED_OFFERS_MAX,
 };
-use crate::protocol::{RefusalCode, Terms, ToHub, ToSupervisor, check_name, clean_reason};
+use crate::protocol::{
+    LinkInfo, RefusalCode, Terms, ToHub, ToSupervisor, check_name, clean_reason,
+};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -26,6 +29,7 @@ impl Registry {
         message: ToSupervisor,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), Fault> {
+        self.flight.add(Count::Messages);
         let named = self.connections.get(&from).is_some_and(|c| c.name.is_some());
         if named == matches!(message, ToSupervisor::Hello { .. }) {
             return Err("introduces itself twice, or not at all".to_owned());
@@ -90,6 +94,7 @@ impl Registry {
                 self.unable(from, edge, &clean_reason(&reason));
             }
             ToSupervisor::Subjects { request, after } => self.list_subjects(from, request, &after),
+            ToSupervisor::Links { request, after } => self.list_links(from, request, after),
             ToSupervisor::Lane { link, capacity } => {
                 self.pass_on(from, link, &ToHub::Lane { link, capacity }, descriptors);
             }
@@ -168,6 +173,22 @@ impl Registry {
             ids.by_ref().filter_map(|id| self.info(id)).take(HUBS_PER_PAGE).collect();
         let more = hubs.len() == HUBS_PER_PAGE;
         self.tell(from, &ToHub::Hubs { request, hubs, more }, Vec::new());
+    }
+
+    fn list_links(&mut self, from: u64, request: u32, after: u64) {
+        let name = |hub| self.info(hub).map_or_else(String::new, |info| info.name);
+        let mut rest = self.links.range(after.saturating_add(1)..);
+        let open = rest.by_ref().filter(|(_, link)| link.stage != Stage::Offered);
+        let links: Vec<_> = open
+            .take(LINKS_PER_PAGE)
+            .map(|(id, link)| LinkInfo {
+                id: *id,
+                opener: name(link.opener),
+                acceptor: name(link.acceptor),
+            })
+            .collect();
+        let more = links.len() == LINKS_PER_PAGE;
+        self.tell(from, &ToHub::LinkList { request, links, more }, Vec::new());
     }
 
     fn wait_for(&mut self, from: u64, request: u32, name: String) {

@@ -35,6 +35,11 @@ impl Subjects {
         Self { names: BTreeMap::new(), ids: HashMap::new(), run, next: 1 }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// The numbers of a subject; none if nobody publishes on it.
     pub(super) fn ids(&self, subject: &str) -> &[u32] {
         self.names.get(subject).map_or(&[], Vec::as_slice)

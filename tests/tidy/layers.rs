@@ -4,7 +4,7 @@ use crate::rules::Findings;
 use crate::source::{File, Line, Project, has_word};
 
 /// Each module of the library and what it may use of the others. A line uses only those above it.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("limits", &[]),
     ("sync", &["limits"]),
     ("ring", &["limits", "sync"]),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("send_error", &["ring"]),
     ("error", &["limits", "segment", "protocol", "send_error"]),
     ("domain", &["limits", "error"]),
+    ("counters", &["limits", "segment", "error", "domain"]),
     (
         "hub",
         &[
@@ -27,10 +28,14 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "protocol",
             "error",
             "domain",
+            "counters",
             "send_error",
         ],
     ),
-    ("supervisor", &["limits", "sync", "segment", "event", "protocol", "error", "domain"]),
+    (
+        "supervisor",
+        &["limits", "sync", "segment", "event", "protocol", "error", "domain", "counters"],
+    ),
     ("embedded", &["domain", "error", "hub", "supervisor"]),
 ];
 

@@ -153,6 +153,27 @@ impl Crew {
         }
     }
 
+    /// Sends a signal to one child, if it still runs.
+    pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
+        if let Some(member) = self.member(name) {
+            member.signal(signal);
+        }
+    }
+
+    /// Kills one child, and waits until that is known, so that another can have its name.
+    pub(crate) fn kill(&mut self, name: &str) -> Result<()> {
+        self.signal(name, Signal::SIGKILL);
+        let deadline = Instant::now() + END_GRACE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.hear_new(left)? {
+                Some(Heard::Ended { from, .. }) if from == name => return Ok(()),
+                Some(other) => self.waiting.push_back(other),
+                None => bail!("the process \"{name}\" has been killed, and does not end"),
+            }
+        }
+    }
+
     /// Ends all that still run: at once, because they may wait for one another, except for the one
     /// that was started first, which serves the others and is ended after them.
     pub(crate) fn end_all(&mut self) {
@@ -171,7 +192,12 @@ impl Crew {
 
     /// As [`end_all`](Crew::end_all), for one child; says how it ended.
     pub(crate) fn end(&mut self, name: &str) -> Option<ExitStatus> {
-        self.members.iter_mut().find(|member| member.name == name)?.end()
+        self.member(name)?.end()
+    }
+
+    /// The one that was given the name last.
+    fn member(&mut self, name: &str) -> Option<&mut Member> {
+        self.members.iter_mut().rev().find(|member| member.name == name)
     }
 
     fn hear_new(&mut self, timeout: Duration) -> Result<Option<Heard>> {

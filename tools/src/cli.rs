@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, demo, hubs, up};
+use crate::{bench, bus, demo, hubs, up};
 
 const EXAMPLES: &str = "\
 Examples:
   ephapse up                                run a supervisor in the usual place
   ephapse hubs                              see who has joined
+  ephapse sub 'robot.>'                     see what is published
+  ephapse pub robot.pose '{\"x\": 1}'         publish something
   ephapse demo                              watch three processes at work
   ephapse bench latency --size 32           how long an event takes, beside the bare floor
   ephapse completions bash > ephapse.bash   completions for a shell
@@ -22,6 +25,9 @@ Environment:
                 /tmp/ephapse-UID)
   EPHAPSE_LOG   what to log, such as `debug` or `ephapse::supervisor=trace`
   NO_COLOR      no colours, if set";
+
+/// A year: far beyond any use, and far from what a clock can hold.
+const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where the help lists what every command understands.
 const HEADING: &str = "Everywhere";
@@ -67,9 +73,19 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     /// List the hubs that have joined a domain.
     Hubs(hubs::HubsArgs),
+    /// Publish events on a subject.
+    Pub(bus::PubArgs),
+    /// Print the events on subjects that match a pattern.
+    Sub(bus::SubArgs),
+    /// Ask whoever answers on a subject, and print the reply.
+    Request(bus::RequestArgs),
+    /// Answer requests on a subject.
+    Reply(bus::ReplyArgs),
+    /// List the subjects of a domain.
+    Subjects(bus::SubjectsArgs),
     /// Show it at work: three processes, two links, this host as the source of events.
     Demo(demo::DemoArgs),
-    /// Measure latency and throughput.
+    /// Measure latency, throughput, and how fast changes are coped with.
     Bench(bench::BenchArgs),
     /// Print the completions for a shell.
     #[command(after_help = "Examples:\n  ephapse completions zsh > ~/.zfunc/_ephapse\n  \
@@ -97,6 +113,16 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
         let _ = error.print();
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
     })
+}
+
+/// An argument such as `200ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a time such as 200ms, 5s or 2m"))?;
+    if duration > DURATION_MAX {
+        return Err("at most 365 days".into());
+    }
+    Ok(duration)
 }
 
 /// Prints the completions of the public commands.

@@ -1,15 +1,18 @@
-//! `ephapse`: run a supervisor, see who is there, see the runtime at work, measure it.
+//! `ephapse`: run a supervisor, see who is there, publish and subscribe, see the runtime at work,
+//! measure it.
 //!
 //! Exit codes: 0 is success, 1 failure, 2 wrong use.
 
 #![deny(unsafe_code)]
 
 mod bench;
+mod bus;
 mod children;
 mod cli;
 mod demo;
 mod hubs;
 mod logging;
+mod pieces;
 mod signals;
 mod ui;
 mod up;
@@ -51,6 +54,11 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Command::Up(args) => up::run(args, cli.child_of.is_some(), ui).map(|()| ExitCode::SUCCESS),
         Command::Hubs(args) => hubs::run(args, ui).map(|()| ExitCode::SUCCESS),
+        Command::Pub(args) => bus::publish(args, ui),
+        Command::Sub(args) => bus::subscribe(args, ui),
+        Command::Request(args) => bus::request(args, ui),
+        Command::Reply(args) => bus::reply(args, ui),
+        Command::Subjects(args) => bus::subjects(args, ui),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
         Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ use std::thread;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// How often this process has been asked to stop.
 #[derive(Clone, Debug)]
@@ -32,18 +33,27 @@ impl StopFlag {
 
 /// Counts SIGINT and SIGTERM instead of dying from them.
 pub(crate) fn watch() -> io::Result<StopFlag> {
-    watch_then(&[SIGINT, SIGTERM], || {})
+    watch_then(&[SIGINT, SIGTERM], || {}, |_| {})
 }
 
 /// As [`watch`], and runs `action` at the first signal, in a thread (not in a signal handler).
 pub(crate) fn watch_and(action: impl FnOnce() + Send + 'static) -> io::Result<StopFlag> {
-    watch_then(&[SIGINT, SIGTERM], action)
+    watch_then(&[SIGINT, SIGTERM], action, |_| {})
+}
+
+/// As [`watch_and`]; a second signal ends the process as if nobody watched. For commands that can
+/// be stuck in a system call, and leave nothing behind wherever they end.
+pub(crate) fn watch_once(action: impl FnOnce() + Send + 'static) -> io::Result<StopFlag> {
+    watch_then(&[SIGINT, SIGTERM], action, |signal| {
+        // Does not return, unless the signal is one that ends nothing.
+        let _ = emulate_default_handler(signal);
+    })
 }
 
 /// For the children of a run, which do not hear SIGINT (see [`shield`]): SIGTERM from the parent
 /// runs `action`.
 pub(crate) fn watch_parent(action: impl FnOnce() + Send + 'static) -> io::Result<StopFlag> {
-    watch_then(&[SIGTERM], action)
+    watch_then(&[SIGTERM], action, |_| {})
 }
 
 /// Runs `start` so that the processes that it starts never hear SIGINT: Ctrl-C on a terminal
@@ -58,16 +68,21 @@ pub(crate) fn shield<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     Ok(started)
 }
 
-fn watch_then(signals: &[i32], action: impl FnOnce() + Send + 'static) -> io::Result<StopFlag> {
+fn watch_then(
+    signals: &[i32],
+    action: impl FnOnce() + Send + 'static,
+    again: impl Fn(i32) + Send + 'static,
+) -> io::Result<StopFlag> {
     let mut signals = Signals::new(signals)?;
     let flag = StopFlag(Arc::new(AtomicUsize::new(0)));
     let counted = flag.clone();
     thread::Builder::new().name("signals".into()).spawn(move || {
         let mut action = Some(action);
-        for _ in signals.forever() {
+        for signal in signals.forever() {
             counted.0.fetch_add(1, Ordering::Relaxed);
-            if let Some(action) = action.take() {
-                action();
+            match action.take() {
+                Some(action) => action(),
+                None => again(signal),
             }
         }
     })?;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else (notes, progress, errors) to standard error.
 //! Colours and ruled tables only where a terminal shows them.
 
+mod data;
 pub(crate) mod format;
 mod table;
 
@@ -12,6 +13,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+pub(crate) use self::data::Data;
 pub(crate) use self::table::Table;
 
 /// `--color`.
@@ -58,6 +60,14 @@ impl Display for OutputClosed {
 
 impl std::error::Error for OutputClosed {}
 
+/// What it means that something could not be written to standard output.
+fn unwritten(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => OutputClosed.into(),
+        _ => anyhow::Error::new(error).context("cannot write to standard output"),
+    }
+}
+
 /// The one way to standard output and standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ui {
@@ -95,10 +105,7 @@ impl Ui {
         };
         match (written, stream) {
             (Ok(()), _) | (Err(_), Stream::Err) => Ok(()),
-            (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Err(OutputClosed.into())
-            }
-            (Err(error), _) => Err(error).context("cannot write to standard output"),
+            (Err(error), _) => Err(unwritten(error)),
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(args: UpArgs, is_child: bool, ui: &Ui) -> Result<()> {
     let ended = supervisor.run();
     if is_child {
         // Made for this run alone. Its parent would remove it too, unless it was killed.
-        let _ = fs::remove_dir(&directory);
+        let _ = fs::remove_dir_all(&directory);
     }
     ended.with_context(|| format!("the supervisor in {} has failed", directory.display()))
 }

@@ -49,18 +49,25 @@ impl Bench {
     fn json(&self, arguments: &str) -> Value {
         let output = self.run(&format!("{arguments} --json"));
         assert!(output.status.success(), "{arguments}: {output:?}");
+        assert!(output.stderr.is_empty(), "{arguments}: {output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         let result: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(result["lost"], 0, "{text}");
         assert_eq!(result["interrupted"], false, "{text}");
         assert!(result["machine"]["cpu"].is_string() && result["machine"]["kernel"].is_string());
-        assert_eq!(result["cpus"].as_array().unwrap().len(), 2, "{text}");
+        result
+    }
+
+    /// The same, where two processes send events to one another.
+    fn pair(&self, arguments: &str) -> Value {
+        let result = self.json(arguments);
+        assert_eq!(result["lost"], 0, "{result}");
+        assert_eq!(result["cpus"].as_array().unwrap().len(), 2, "{result}");
         result
     }
 
     fn latency(&self, arguments: &str) -> Value {
-        let result = self.json(&format!("latency --count 600 --rounds 3 {arguments}"));
+        let result = self.pair(&format!("latency --count 600 --rounds 3 {arguments}"));
         assert_eq!(result["bench"], "latency");
         assert_eq!(result["count"], 600);
         assert_eq!(result["rounds"].as_array().unwrap().len(), 3);
@@ -74,7 +81,7 @@ impl Bench {
     }
 
     fn throughput(&self, arguments: &str) -> Value {
-        let result = self.json(&format!("throughput --count 30000 --rounds 2 {arguments}"));
+        let result = self.pair(&format!("throughput --count 30000 --rounds 2 {arguments}"));
         assert_eq!(result["bench"], "throughput");
         assert_eq!(result["count"], 30_000);
         assert_eq!(result["rounds"].as_array().unwrap().len(), 2);
@@ -93,6 +100,12 @@ impl Bench {
         assert!(text.contains(expected), "{arguments}: expected {expected:?} in {text:?}");
         assert!(output.stdout.is_empty());
     }
+}
+
+/// Three times in nanoseconds.
+fn spread(value: &Value) {
+    let times = ["p50", "p99", "max"].map(|key| value[key].as_u64().expect("a time"));
+    assert!(times[0] > 0 && times.is_sorted(), "{value}");
 }
 
 fn number(value: &Value) -> f64 {
@@ -145,6 +158,74 @@ fn latency_of_other_sizes() {
 }
 
 #[test]
+fn latency_by_other_ways() {
+    let bench = Bench::new();
+    assert_eq!(bench.latency("")["path"], "link");
+    for size in [32, 100] {
+        let result = bench.latency(&format!("--path broadcast --size {size}"));
+        assert_eq!((&result["path"], &result["detours"]), (&"broadcast".into(), &0.into()));
+        let result = bench.latency(&format!("--path auto --size {size}"));
+        assert_eq!(result["path"], "auto");
+        // Both processes answer at once; one that has to wait for its turn may be passed by.
+        assert!(result["detours"].as_u64() < Some(600), "{result}");
+    }
+    assert_eq!(bench.latency("--path broadcast --wait block")["wait"], "block");
+    assert_eq!(bench.latency("--path auto --wait block --timestamps off")["timestamps"], false);
+}
+
+#[test]
+fn throughput_by_other_ways() {
+    let bench = Bench::new();
+    assert_eq!(bench.throughput("--path broadcast")["path"], "broadcast");
+    assert_eq!(bench.throughput("--path auto")["path"], "auto");
+    // Too long for the ring of a link.
+    let result = bench.json("throughput --path auto --size 65536 --count 100 --rounds 1");
+    assert_eq!((&result["lost"], &result["detours"]), (&0.into(), &110.into()));
+}
+
+#[test]
+fn fanout() {
+    let bench = Bench::new();
+    for flow in ["block", "drop-oldest"] {
+        let arguments = "--subscribers 5 --count 3000 --rounds 2 --burst 100";
+        let result = bench.json(&format!("fanout {arguments} --flow {flow}"));
+        assert_eq!((&result["bench"], &result["flow"]), (&"fanout".into(), &flow.into()));
+        assert_eq!((&result["subscribers"], &result["count"]), (&5.into(), &3000.into()));
+        assert_eq!((&result["lost"], &result["burst"]), (&0.into(), &100.into()));
+        let times = [&result["cpu_ns_per_event"], &result["cpu_ns_per_event_one"]].map(number);
+        assert!(times.iter().all(|time| *time > 0.0) && number(&result["ratio"]) > 0.0, "{result}");
+        assert_eq!(result["rounds"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn failover() {
+    let bench = Bench::new();
+    for how in ["pause", "close"] {
+        let result = bench.json(&format!("failover --count 5 --how {how}"));
+        assert_eq!((&result["bench"], &result["how"]), (&"failover".into(), &how.into()));
+        assert_eq!((&result["count"], &result["lost"]), (&5.into(), &0.into()));
+        spread(&result["ns"]);
+    }
+}
+
+#[test]
+fn reconnect() {
+    let result = Bench::new().json("reconnect --hubs 20 --count 3");
+    assert_eq!((&result["bench"], &result["hubs"]), (&"reconnect".into(), &20.into()));
+    assert_eq!(result["count"], 3);
+    spread(&result["ns"]);
+}
+
+#[test]
+fn join() {
+    let result = Bench::new().json("join --hubs 20 --count 10");
+    assert_eq!((&result["bench"], &result["hubs"]), (&"join".into(), &20.into()));
+    assert_eq!(result["count"], 10);
+    ["connect_ns", "discover_ns", "link_ns"].iter().for_each(|step| spread(&result[*step]));
+}
+
+#[test]
 fn throughput_one_by_one() {
     let result = Bench::new().throughput("");
     assert_eq!((&result["wait"], &result["batch"]), (&"adaptive".into(), &1.into()));
@@ -183,6 +264,17 @@ fn people_get_a_table() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{text}");
     assert!(text.contains("rtrb") && text.contains("400 events, 0 lost"), "{text}");
+    for (arguments, expected) in [
+        ("fanout --subscribers 2 --count 400 --rounds 2", "400 events, 0 lost"),
+        ("failover --count 2", "0 lost"),
+        ("reconnect --hubs 2 --count 2", "2 hubs are known"),
+        ("join --hubs 2 --count 2", "discover"),
+    ] {
+        let output = Bench::new().run(arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments}: {text}");
+        assert!(text.contains(expected), "{arguments}: {text}");
+    }
 }
 
 #[test]
@@ -203,6 +295,14 @@ fn wrong_use_is_refused() {
     bench.refused("latency --layer ring --links 2", "--links");
     bench.refused("latency --layer ring --timestamps on", "--timestamps");
     bench.refused("throughput --batch 0", "--batch");
+    bench.refused("throughput --path auto --batch 2", "one by one");
+    bench.refused("latency --path auto --links 2", "--links");
+    bench.refused("latency --path broadcast --layer ring", "--path");
+    bench.refused("fanout --subscribers 0", "--subscribers");
+    bench.refused("fanout --burst 5000", "--burst");
+    bench.refused("failover --how gently", "--how");
+    bench.refused("reconnect --hubs 0", "--hubs");
+    bench.refused("join --count 0", "--count");
     bench.refused("", "latency");
 }
 

@@ -39,7 +39,8 @@ fn stops_cleanly_and_leaves_no_socket() {
         assert_eq!(mode & 0o777, 0o700);
         supervisor.signal(signal);
         assert_eq!(supervisor.wait().code(), Some(0));
-        assert_eq!(sockets_in(&domain), [""; 0]);
+        // So that the next one gives its hubs and subjects other numbers.
+        assert_eq!(common::names_in(&domain), ["supervisor.epoch"]);
     }
 }
 

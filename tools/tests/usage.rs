@@ -18,6 +18,20 @@ fn wrong_use_is_exit_code_2() {
         &["demo", "--output", "file"],
         &["--color", "sometimes", "hubs"],
         &["completions", "no-such-shell"],
+        &["pub"],
+        &["pub", "a..b"],
+        &["pub", "a.*"],
+        &["pub", "a", "--count", "0"],
+        &["pub", "a", "--rate", "0"],
+        &["pub", "a", "-H", "no colon"],
+        &["sub"],
+        &["sub", "a.>.b"],
+        &["sub", "a", "--raw", "--json"],
+        &["sub", "a", "--timeout", "soon"],
+        &["request", "a b"],
+        &["reply", "a*"],
+        &["reply", "a", "--body", "x", "--command", "y"],
+        &["subjects", "a"],
     ] {
         let error = refused(&run(arguments), 2);
         assert!(error.contains("Usage") || error.contains("--help"), "{arguments:?}: {error}");
@@ -26,9 +40,24 @@ fn wrong_use_is_exit_code_2() {
 
 #[test]
 fn help_shows_examples() {
-    for command in ["", "up", "hubs", "demo", "bench", "completions"] {
-        let arguments = [command, "--help"].into_iter().filter(|part| !part.is_empty());
-        let output = run(arguments);
+    for command in [
+        "",
+        "up",
+        "hubs",
+        "pub",
+        "sub",
+        "request",
+        "reply",
+        "subjects",
+        "demo",
+        "bench",
+        "bench fanout",
+        "bench failover",
+        "bench reconnect",
+        "bench join",
+        "completions",
+    ] {
+        let output = run(command.split_whitespace().chain(["--help"]));
         assert_eq!(output.status.code(), Some(0), "{}", told(&output));
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(help.contains("Examples:\n"), "{command}: {help}");
@@ -53,7 +82,9 @@ fn completions_for_every_shell() {
         let output = run(["completions", shell]);
         assert!(output.status.success(), "{}", told(&output));
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(script.contains("ephapse") && script.contains("hubs"), "{shell}: {script}");
+        for command in ["ephapse", "hubs", "subjects", "drop-oldest"] {
+            assert!(script.contains(command), "{shell}: {script}");
+        }
     }
 }
 

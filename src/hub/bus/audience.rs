@@ -63,7 +63,12 @@ impl Outbox {
     fn take_in_lanes(&mut self, audience: &mut Audience) {
         for (hub, offered) in &mut audience.lanes {
             if let Some(writer) = offered.writer.take() {
-                self.lanes.insert(*hub, Lane::new(writer));
+                let of_hub = self.heard.iter().find(|heard| heard.edge.reader == *hub);
+                let tally = match of_hub {
+                    Some(heard) => self.tally.lane(&heard.name),
+                    None => self.tally.lane(&hub.to_string()),
+                };
+                self.lanes.insert(*hub, Lane::new(writer, tally));
             }
             let Some(lane) = self.lanes.get_mut(hub) else { continue };
             let Lane { outlet, gates, .. } = lane;

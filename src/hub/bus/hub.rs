@@ -80,6 +80,7 @@ impl Hub {
         let bell = Bell::new(cursors.slot(bell_slot)).map_err(Error::kernel("pipe"))?;
         let clone = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Error::io("dup"));
         let inbox = Arc::new(Inbox::new(clone(bell.write_end())?));
+        self.shared.add_inbox(&inbox);
         let number = self.control.next_number();
         let new = NewSubscription {
             number,
@@ -105,6 +106,7 @@ impl Hub {
             current: 0,
             turn: 0,
             copy: AlignedVec::new(),
+            tally: self.shared.tally.subscription(number),
             domain_events: VecDeque::new(),
             last_domain_event: 0,
             pending: None,

@@ -20,6 +20,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// The payload as bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.body[BODY + HEADER_BYTES + self.extension..]
+    }
+
     /// All that there is to know of it.
     #[must_use]
     pub fn envelope(&self) -> Envelope<'_> {

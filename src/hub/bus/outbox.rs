@@ -5,6 +5,7 @@ use super::outlet::{Lane, Outlet, Refused};
 use super::publisher::{Path, Sent};
 use super::routes::Routes;
 use crate::event::{Encoder, HEADER_BYTES, Header, Timestamp};
+use crate::hub::tally::Given;
 use crate::protocol::Edge;
 use crate::ring::{RoomWait, Writer};
 use crate::segment::RingMemory;
@@ -32,6 +33,16 @@ pub(super) struct Heard {
     pub subjects: Vec<u32>,
 }
 
+impl Heard {
+    /// Wakes it if it sleeps.
+    #[inline(always)]
+    fn wake(&mut self, tally: &Given) {
+        if self.ringer.notify() {
+            tally.woken.add(1);
+        }
+    }
+}
+
 /// How events of one subject go.
 #[derive(Debug, Default)]
 pub(super) struct Route {
@@ -40,16 +51,20 @@ pub(super) struct Route {
     pub listeners: Vec<usize>,
     /// The hubs whose lanes they go over; empty if they are broadcast.
     pub lanes: Vec<u64>,
-    /// Where among the listeners we go on to look who sleeps.
+    /// Where among the listeners we go on to look who sleeps, and when we looked at all of them.
     turn: usize,
+    looked: Option<Timestamp>,
     /// Not all of them have been looked at since the last event.
     owed: bool,
 }
 
-/// Listeners that are looked at after each event. Where there are more, they take turns, so that
-/// the cost of an event does not grow with who listens, and a thread looks at all of them some
-/// milliseconds later at the latest.
+/// Listeners that are all looked at after each event. Where there are more, and one event follows
+/// another, they take turns, so that the cost of an event does not grow with who listens; a thread
+/// looks at all of them some milliseconds later at the latest.
 const LOOKED_AT: usize = 8;
+
+/// Nanoseconds since all listeners were looked at after which all are looked at again.
+const LONG_AGO_NS: u64 = 1_000_000;
 
 /// To be asked whether some listeners have not been looked at.
 #[derive(Debug, Default)]
@@ -112,10 +127,11 @@ pub(crate) struct Outbox {
     pub(super) manners: Manners,
     pub(super) closed: bool,
     debt: Arc<Debt>,
+    pub(super) tally: Given,
 }
 
 impl Outbox {
-    pub(crate) fn new(routes: Arc<Routes>, manners: Manners) -> Self {
+    pub(crate) fn new(routes: Arc<Routes>, manners: Manners, tally: Given) -> Self {
         Self {
             routes,
             seen: 0,
@@ -129,6 +145,7 @@ impl Outbox {
             manners,
             closed: false,
             debt: Arc::default(),
+            tally,
         }
     }
 
@@ -159,7 +176,7 @@ impl Outbox {
         }
         self.lanes.values_mut().for_each(|lane| lane.outlet.writer.close());
         for heard in &mut self.heard {
-            heard.ringer.notify();
+            heard.wake(&self.tally);
         }
         self.table.iter_mut().for_each(|route| {
             route.listeners.clear();
@@ -202,18 +219,29 @@ impl Outbox {
             to => self.receivers(row, to),
         };
         if receivers == 0 {
+            self.tally.nobody.add(1);
             return Ok(Sent { path: Path::Nobody, receivers });
         }
-        let path = match self.lane_for(row, item.to) {
+        let (path, bytes) = match self.lane_for(row, item.to) {
             Some(to) => self.put_on_lanes(row, to, item)?,
-            None => {
-                self.put_on_broadcast(row, item)?;
-                Path::Broadcast
-            }
+            None => self.put_on_broadcast(row, item)?,
         };
+        self.tally.event(self.next, path, bytes);
         self.next += 1;
         self.notify(row, item.to);
         Ok(Sent { path, receivers })
+    }
+
+    /// As [`publish`](Self::publish), for an event that has been counted as one without room.
+    pub(super) fn publish_again<C: Content>(
+        &mut self,
+        row: usize,
+        item: &Item<'_, C>,
+    ) -> Result<Sent, SendError> {
+        let full = self.tally.full.get();
+        let result = self.publish(row, item);
+        self.tally.full.set(full);
+        result
     }
 
     /// Whether the event goes over lanes: `Some(0)` over all of the row's, `Some(hub)` over one.
@@ -233,20 +261,28 @@ impl Outbox {
         }
     }
 
+    /// By which way it went, and the bytes of its payload.
     fn put_on_broadcast<C: Content>(
         &mut self,
         row: usize,
         item: &Item<'_, C>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(Path, usize), SendError> {
         self.lanes.values_mut().filter(|lane| lane.suspended).for_each(Lane::try_again);
         let header = self.header(item.content.schema());
         let subject = self.table[row].subject;
         let Some(outlet) = &mut self.broadcast else { return Err(SendError::HubClosed) };
         let placed = outlet.put(&mut self.encoder, header, subject, item);
         if let Err(Refused::Full) = placed {
-            outlet.lose_patience(self.manners.patience);
+            self.tally.full.add(1);
+            if outlet.lose_patience(self.manners.patience) {
+                self.tally.overtaken.add(1);
+            }
         }
-        placed.map_err(|refused| refused.error(&outlet.writer, item.content.name()))
+        self.tally.position.set(outlet.writer.position());
+        match placed {
+            Ok(bytes) => Ok((Path::Broadcast, bytes)),
+            Err(refused) => Err(refused.error(&outlet.writer, item.content.name())),
+        }
     }
 
     /// Over one lane or all of a row's; over none if one has no room.
@@ -255,7 +291,7 @@ impl Outbox {
         row: usize,
         to: u64,
         item: &Item<'_, C>,
-    ) -> Result<Path, SendError> {
+    ) -> Result<(Path, usize), SendError> {
         let header = self.header(item.content.schema());
         let Route { subject, lanes, .. } = &self.table[row];
         let one = [to];
@@ -265,24 +301,26 @@ impl Outbox {
             let Some(lane) = self.lanes.get_mut(hub) else { continue };
             match lane.outlet.reserve(body) {
                 Ok(()) => {}
-                Err(Refused::Full) if !lane.stands_still() => return Err(SendError::Full),
-                // It stands still, or cannot take so long an event: by the other way.
-                Err(_) => {
-                    self.put_on_broadcast(row, item)?;
-                    return Ok(Path::Broadcast);
+                Err(Refused::Full) if !lane.stands_still() => {
+                    self.tally.full.add(1);
+                    return Err(SendError::Full);
                 }
+                // It stands still, or cannot take so long an event: by the other way.
+                Err(_) => return self.put_on_broadcast(row, item),
             }
         }
+        let mut bytes = 0;
         for hub in hubs {
             let Some(lane) = self.lanes.get_mut(hub) else { continue };
-            if lane.outlet.put(&mut self.encoder, header, *subject, item).is_err() {
+            match lane.outlet.put(&mut self.encoder, header, *subject, item) {
+                Ok(len) => bytes = len,
                 // One that is longer than was thought and does not fit behind those that have it
                 // already: those who have it pass over the second.
-                self.put_on_broadcast(row, item)?;
-                return Ok(Path::Broadcast);
+                Err(_) => return self.put_on_broadcast(row, item),
             }
+            lane.tally.position.set(lane.outlet.writer.position());
         }
-        Ok(Path::Links)
+        Ok((Path::Links, bytes))
     }
 
     #[inline(always)]
@@ -294,27 +332,30 @@ impl Outbox {
     /// Wakes those who want it and sleep.
     #[inline]
     fn notify(&mut self, row: usize, to: u64) {
-        let Self { table, heard, .. } = self;
+        let Self { table, heard, tally, .. } = self;
         let route = &mut table[row];
         if to == 0 && route.listeners.len() > LOOKED_AT {
             return self.notify_some(row);
         }
         for &index in &route.listeners {
             if to == 0 || heard[index].edge.reader == to {
-                heard[index].ringer.notify();
+                heard[index].wake(tally);
             }
         }
     }
 
-    /// Those whose turn it is; the others some time later.
+    /// All, if it is long ago; otherwise the one whose turn it is, and the others some time later.
     fn notify_some(&mut self, row: usize) {
-        let Self { table, heard, debt, .. } = self;
+        let Self { table, heard, debt, tally, .. } = self;
         let route = &mut table[row];
-        for _ in 0..LOOKED_AT {
-            route.turn = if route.turn + 1 < route.listeners.len() { route.turn + 1 } else { 0 };
-            heard[route.listeners[route.turn]].ringer.notify();
-        }
         route.owed = true;
+        let now = Timestamp::now();
+        if route.looked.is_none_or(|looked| now.since(looked) >= LONG_AGO_NS) {
+            route.looked = Some(now);
+            return self.pay_debts();
+        }
+        route.turn = if route.turn + 1 < route.listeners.len() { route.turn + 1 } else { 0 };
+        heard[route.listeners[route.turn]].wake(tally);
         // Relaxed: see `LateNotices`.
         if !debt.0.load(Ordering::Relaxed) {
             debt.0.store(true, Ordering::Relaxed);
@@ -324,11 +365,11 @@ impl Outbox {
     }
 
     fn pay_debts(&mut self) {
-        let Self { table, heard, .. } = self;
+        let Self { table, heard, tally, .. } = self;
         for route in table.iter_mut().filter(|route| route.owed) {
             route.owed = false;
             for &index in &route.listeners {
-                heard[index].ringer.notify();
+                heard[index].wake(tally);
             }
         }
     }

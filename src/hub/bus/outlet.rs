@@ -4,6 +4,7 @@ use super::content::Content;
 use super::outbox::Item;
 use super::routes::Gate;
 use crate::event::{Encoder, HEADER_BYTES, Header};
+use crate::hub::tally::LaneTally;
 use crate::ring::{Kind, RingError, Writer};
 use crate::segment::RingMemory;
 use crate::send_error::SendError;
@@ -30,6 +31,7 @@ pub(super) struct Lane {
     pub gates: BTreeMap<u32, u64>,
     /// Its reader stands still: the broadcast is used until it has caught up.
     pub suspended: bool,
+    pub tally: LaneTally,
 }
 
 /// Why a record was not written.
@@ -84,6 +86,7 @@ impl Outlet {
         }
     }
 
+    /// Puts an event into the ring; gives the bytes of its payload.
     #[inline(always)]
     pub(super) fn put<C: Content>(
         &mut self,
@@ -91,7 +94,7 @@ impl Outlet {
         header: Header,
         subject: u32,
         item: &Item<'_, C>,
-    ) -> Result<(), Refused> {
+    ) -> Result<usize, Refused> {
         let start = HEADER_BYTES + item.extension.len();
         let mut payload = item.content.loan(encoder);
         loop {
@@ -103,7 +106,7 @@ impl Outlet {
                     header.write(&mut loan);
                     let kind = if start == HEADER_BYTES { Kind::Plain } else { Kind::Extended };
                     loan.commit(start + len, kind, subject);
-                    return Ok(());
+                    return Ok(len);
                 }
             }
             let max = self.writer.max_body().saturating_sub(start);
@@ -112,15 +115,16 @@ impl Outlet {
     }
 
     /// There is no room: notes since when the slowest reader has stood still, and goes on without
-    /// it when it has for too long.
+    /// it when it has for too long: `true`.
     #[cold]
-    pub(super) fn lose_patience(&mut self, patience: Duration) {
-        if self.stands_still_for(patience) {
-            if let Some(gate) = self.writer.evict_slowest() {
-                tracing::warn!(gate, "a subscription holds us up for too long; it is overtaken");
-            }
-            self.stall = None;
+    pub(super) fn lose_patience(&mut self, patience: Duration) -> bool {
+        if !self.stands_still_for(patience) {
+            return false;
         }
+        self.stall = None;
+        let Some(gate) = self.writer.evict_slowest() else { return false };
+        tracing::warn!(gate, "a subscription holds us up for too long; it is overtaken");
+        true
     }
 
     #[cold]
@@ -140,22 +144,29 @@ impl Outlet {
 
 impl Lane {
     /// A ring that nobody reads yet.
-    pub(super) fn new(writer: Writer<RingMemory>) -> Self {
+    pub(super) fn new(writer: Writer<RingMemory>, tally: LaneTally) -> Self {
         let outlet = Outlet { writer, stall: None };
-        Self { outlet, gates: BTreeMap::new(), suspended: false }
+        Self { outlet, gates: BTreeMap::new(), suspended: false, tally }
+    }
+
+    fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
+        self.tally.suspended.set(u64::from(suspended));
     }
 
     /// Goes back to it when its reader has read at least half of it.
     #[cold]
     pub(super) fn try_again(&mut self) {
         let half = self.outlet.writer.max_body();
-        self.suspended = self.suspended && self.outlet.reserve(half).is_err();
+        let suspended = self.suspended && self.outlet.reserve(half).is_err();
+        self.suspend(suspended);
     }
 
     /// Whether its reader has held us up for so long that another way is taken.
     #[cold]
     pub(super) fn stands_still(&mut self) -> bool {
-        self.suspended = self.outlet.stands_still_for(LANE_PATIENCE);
-        self.suspended
+        let suspended = self.outlet.stands_still_for(LANE_PATIENCE);
+        self.suspend(suspended);
+        suspended
     }
 }

@@ -64,6 +64,13 @@ impl Sender {
         self.outbox.with(|outbox| outbox.publish(row, item)).unwrap_or(Err(SendError::Busy))
     }
 
+    fn try_again<C: Content>(&self, row: usize, item: &Item<'_, C>) -> Result<Sent, SendError> {
+        if !self.hub.process.is_current() {
+            return Err(SendError::Forked);
+        }
+        self.outbox.with(|outbox| outbox.publish_again(row, item)).unwrap_or(Err(SendError::Busy))
+    }
+
     /// Sends, waiting for room.
     #[inline]
     pub(super) fn send<C: Content>(
@@ -87,7 +94,7 @@ impl Sender {
     ) -> Result<Sent, SendError> {
         let backoff = Backoff::new();
         loop {
-            match self.try_send(row, item) {
+            match self.try_again(row, item) {
                 Err(SendError::Full) if by.is_some_and(|by| Instant::now() >= by) => {
                     return Err(SendError::Full);
                 }

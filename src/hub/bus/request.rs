@@ -5,14 +5,14 @@
 
 use super::content::{Content, Raw, Typed};
 use super::envelope::Envelope;
+use super::message::Message;
 use super::options::{Flow, SubscriptionOptions};
 use super::publisher::Sent;
 use super::subscription::Subscription;
 use crate::error::Error;
-use crate::event::{self, Event, EventError, Extension, PAYLOAD_ALIGN, RAW_SCHEMA, Timestamp};
+use crate::event::{self, Event, EventError, Extension, RAW_SCHEMA, Timestamp};
 use crate::hub::Hub;
 use crate::hub::receive::RecvError;
-use rkyv::util::AlignedVec;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -46,30 +46,32 @@ pub enum RequestError {
 }
 
 /// The answer to a request: a copy.
-#[derive(Debug)]
-pub struct Reply {
-    source: String,
-    schema: u64,
-    bytes: AlignedVec<PAYLOAD_ALIGN>,
-}
+#[derive(Debug, Clone)]
+pub struct Reply(Message);
 
 impl Reply {
+    /// All that there is to know of it.
+    #[must_use]
+    pub fn envelope(&self) -> Envelope<'_> {
+        self.0.envelope()
+    }
+
     /// The hub that replied.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        self.0.envelope().source()
     }
 
     /// The hash of its type; [`RAW_SCHEMA`](crate::event::RAW_SCHEMA) for raw bytes.
     #[must_use]
     pub fn schema(&self) -> u64 {
-        self.schema
+        self.0.envelope().schema()
     }
 
     /// The payload as bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.0.bytes()
     }
 
     /// The payload as a `T`.
@@ -78,7 +80,7 @@ impl Reply {
     ///
     /// [`EventError`]; it can still be read otherwise.
     pub fn get<T: Event>(&self) -> Result<&T::Archived, EventError> {
-        event::check::<T>(self.schema, &self.bytes)
+        event::check::<T>(self.schema(), self.bytes())
     }
 }
 
@@ -165,10 +167,7 @@ impl Hub {
                 Err(error) => return Err(error.into()),
             };
             if reply.correlation() == Some(correlation) {
-                let mut bytes = AlignedVec::new();
-                bytes.extend_from_slice(reply.bytes());
-                let source = reply.source().to_owned();
-                return Ok(Some(Reply { source, schema: reply.schema(), bytes }));
+                return Ok(Some(Reply(reply.to_message())));
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::hub::control::Control;
 use crate::hub::receive::{Payloads, RecvError};
 use crate::hub::state::HubShared;
+use crate::hub::tally::Taken;
 use crate::limits::DOMAIN_EVENTS_MAX;
 use crate::wait::{Bell, Step, Wait, Waiter, Woken};
 use rkyv::util::AlignedVec;
@@ -43,6 +44,7 @@ pub struct Subscription {
     pub(super) turn: u32,
     /// The body of the last broadcast event, behind the place of its commit word.
     pub(super) copy: AlignedVec<PAYLOAD_ALIGN>,
+    pub(super) tally: Taken,
     /// What has happened in the domain, oldest first, and the number of the last that was taken.
     pub(super) domain_events: VecDeque<Arc<DomainEvent>>,
     pub(super) last_domain_event: u64,
@@ -286,7 +288,7 @@ impl Subscription {
     fn tell(&mut self, index: usize, trouble: Trouble) -> RecvError {
         let hub = Arc::clone(&self.sources[index].peer.name);
         match trouble {
-            Trouble::Lagged(missed) => RecvError::Lagged { hub, missed },
+            Trouble::Lagged(missed) => self.tally.lagged(hub, missed),
             Trouble::Corrupt(why) => {
                 self.sources.swap_remove(index);
                 RecvError::SourceCorrupt { hub, why }
@@ -299,9 +301,10 @@ impl Subscription {
         if index == DOMAIN {
             return self.take_domain_event();
         }
-        let Self { sources, copy, filter, payloads, .. } = self;
+        let Self { sources, copy, filter, payloads, tally, .. } = self;
         let source = &mut sources[index];
         source.taken(found);
+        tally.event(found.commit.len - HEADER_BYTES - found.extension);
         let Source { peer, lane, .. } = source;
         let subject = filter.name(found.commit.tag).map_or("", |name| name);
         let in_place = peer.same_user && *payloads == Payloads::ByTrust;
@@ -326,6 +329,7 @@ impl Subscription {
     fn take_domain_event(&mut self) -> Envelope<'_> {
         let subject = self.domain_events.pop_front().map_or("", |event| event.subject);
         let body = &self.copy[BODY..];
+        self.tally.event(body.len() - HEADER_BYTES);
         let (header, peer) = (header_of(body), &self.supervisor);
         Envelope { peer, subject, header, body: Body::Copy(body), extension: 0 }
     }

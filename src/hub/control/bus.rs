@@ -11,7 +11,7 @@ use crate::event::subject::Pattern;
 use crate::hub::bus::{DomainEvent, Gate, Inbox, News, Peer, Routes, SharedOutbox};
 use crate::hub::state::{HubShared, LinkId, SlotGuard, StartSlot};
 use crate::limits::CURSOR_SLOTS;
-use crate::protocol::{self, Edge, SubjectInfo, ToHub, ToSupervisor};
+use crate::protocol::{self, Edge, LinkInfo, SubjectInfo, ToHub, ToSupervisor};
 use crate::segment::{PeerCursors, RingMemory};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,6 +26,8 @@ pub(in crate::hub) enum BusCommand {
     Unsubscribe(u32),
     /// A page of the list of subjects, those after this one.
     Subjects(u32, String, Answer<(Vec<SubjectInfo>, bool)>),
+    /// A page of the list of links, those with a number above this.
+    Links(u32, u64, Answer<(Vec<LinkInfo>, bool)>),
 }
 
 /// A subscription, as the control thread keeps it.
@@ -139,10 +141,12 @@ impl Session {
             BusCommand::Subscribe(request, subscription, answer) => {
                 let number = subscription.number;
                 self.bus.subscriptions.insert(number, *subscription);
+                self.count_subscriptions();
                 self.attend();
                 self.pending.insert(request, Pending::Subscribe(answer));
                 if let Err(error) = self.announce_subscription(request, number) {
                     self.bus.subscriptions.remove(&number);
+                    self.count_subscriptions();
                     self.fail(request, error);
                 }
             }
@@ -150,8 +154,13 @@ impl Session {
                 let message = ToSupervisor::Subjects { request, after };
                 self.ask(request, &message, Vec::new(), Pending::Subjects(answer));
             }
+            BusCommand::Links(request, after, answer) => {
+                let message = ToSupervisor::Links { request, after };
+                self.ask(request, &message, Vec::new(), Pending::Links(answer));
+            }
             BusCommand::Unsubscribe(number) => {
                 self.bus.subscriptions.remove(&number);
+                self.count_subscriptions();
                 for known in self.bus.sources.values_mut() {
                     known.followers.remove(&number);
                 }
@@ -159,6 +168,11 @@ impl Session {
                 self.attend();
             }
         }
+    }
+
+    /// For others to see.
+    fn count_subscriptions(&self) {
+        self.hub.tally.subscriptions.set(self.bus.subscriptions.len() as u64);
     }
 
     fn announce_broadcast(&mut self) {
@@ -245,6 +259,11 @@ impl Session {
             ToHub::SubjectList { request, subjects, more } => {
                 if let Some(Pending::Subjects(answer)) = self.pending.remove(&request) {
                     let _ = answer.send(Ok((subjects, more)));
+                }
+            }
+            ToHub::LinkList { request, links, more } => {
+                if let Some(Pending::Links(answer)) = self.pending.remove(&request) {
+                    let _ = answer.send(Ok((links, more)));
                 }
             }
             // `hear` has taken all others.

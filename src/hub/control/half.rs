@@ -244,11 +244,13 @@ impl Session {
             reading_ended: false,
         };
         self.links.insert(id, watched);
+        self.count_links();
         let link = Link {
             writer,
             ringer,
             encoder: Encoder::default(),
             next: 0,
+            sent: self.hub.tally.link(&peer.name),
             timestamps: self.timestamps,
             process: self.hub.process,
             shared,

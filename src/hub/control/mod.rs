@@ -24,7 +24,7 @@ use super::link::Link;
 use super::state::{HubShared, LinkId};
 use crate::error::Error;
 use crate::limits::LINK_DEADLINE_MS;
-use crate::protocol::{Channel, HubInfo, SubjectInfo};
+use crate::protocol::{Channel, HubInfo, LinkInfo, SubjectInfo};
 use crate::segment::{Process, RingMemory, RingOptions};
 use bus::{Bus, BusCommand};
 use half::Outgoing;
@@ -238,6 +238,22 @@ impl Control {
             let (subjects, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
             let last = !more || subjects.last().is_none_or(|last| last.subject <= after);
             all.extend(subjects);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(super) fn links(&self, hub: u64) -> Result<Vec<LinkInfo>, Error> {
+        let mut all: Vec<LinkInfo> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |last| last.id);
+            let (answer, page) = sync_channel(1);
+            let request = self.next_request();
+            self.give(Command::Bus(hub, BusCommand::Links(request, after, answer)));
+            let (links, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
+            let last = !more || links.last().is_none_or(|last| last.id <= after);
+            all.extend(links);
             if last {
                 return Ok(all);
             }

@@ -10,7 +10,7 @@ use crate::hub::link::Link;
 use crate::hub::mail::Mail;
 use crate::hub::receive::{Inlet, Leaving};
 use crate::hub::state::{HubShared, LinkId, LinkShared, LinkState};
-use crate::protocol::{Channel, HubInfo, SubjectInfo, ToHub, ToSupervisor};
+use crate::protocol::{Channel, HubInfo, LinkInfo, SubjectInfo, ToHub, ToSupervisor};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ pub(super) enum Pending {
     Declare(Answer<u32>, String),
     Subscribe(Answer<()>),
     Subjects(Answer<(Vec<SubjectInfo>, bool)>),
+    Links(Answer<(Vec<LinkInfo>, bool)>),
 }
 
 impl Pending {
@@ -49,6 +50,7 @@ impl Pending {
             Self::Declare(answer, _) => drop(answer.send(Err(error))),
             Self::Subscribe(answer) => drop(answer.send(Err(error))),
             Self::Subjects(answer) => drop(answer.send(Err(error))),
+            Self::Links(answer) => drop(answer.send(Err(error))),
         }
     }
 }
@@ -248,12 +250,19 @@ impl Session {
     fn withdrawn(&mut self, id: LinkId) {
         if self.opening.remove(&id).is_some() {
             self.over.extend(self.links.remove(&id));
+            self.count_links();
         }
+    }
+
+    /// For others to see.
+    pub(super) fn count_links(&self) {
+        self.hub.tally.links.set(self.links.len() as u64);
     }
 
     /// A link has ended, from the other side or from the protocol's point of view.
     pub(super) fn link_over(&mut self, id: LinkId, why: Leaving) {
         let Some(link) = self.links.remove(&id) else { return };
+        self.count_links();
         link.shared.end(match why {
             Leaving::PeerGone => LinkState::PeerGone,
             Leaving::Closed => LinkState::Closed,

@@ -2,7 +2,10 @@
 
 use anyhow::{Result, bail, ensure};
 use clap::value_parser;
+use ephapse::Wait;
 use serde::{Deserialize, Serialize};
+
+use super::{failover, fanout, join, reconnect};
 
 /// Payload of an event of one cache line.
 const SIZE_DEFAULT: u32 = 32;
@@ -31,6 +34,7 @@ Measuring alternates in rounds with something to compare with: for latency the f
 ping-pong of a cache line (with --wait block: of a futex) between the same two processes; for
 throughput the ring of the crate rtrb between two threads. A round is compared with the runs
 before and after it; ratios are medians over the rounds, percentiles are of all rounds together.
+The other benchmarks compare nothing, or (fanout) many with one.
 
 Examples:
   ephapse bench latency                            one event of 32 bytes, there and back
@@ -38,7 +42,10 @@ Examples:
   ephapse bench latency --links 100                with 99 idle links beside it
   ephapse bench latency --layer ring               the ring alone
   ephapse bench throughput --timestamps off
-  ephapse bench throughput --batch 16 --json | jq .ratio")]
+  ephapse bench throughput --batch 16 --json | jq .ratio
+  ephapse bench latency --path broadcast           published, for whoever subscribes
+  ephapse bench fanout --subscribers 50            what each further subscription costs
+  ephapse bench failover --how close               from a link's end to the first broadcast")]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
     what: What,
@@ -57,6 +64,15 @@ enum What {
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65_536))]
         batch: u32,
     },
+    /// Processor time that an event costs its publisher, by number of subscriptions.
+    Fanout(fanout::FanoutArgs),
+    /// Time from the end of a link, or a pause at its other end, to the first event that goes
+    /// another way.
+    Failover(failover::FailoverArgs),
+    /// Time from the start of a new supervisor until it knows all hubs of the killed one.
+    Reconnect(reconnect::ReconnectArgs),
+    /// Time to join, to see who is there, and to open a link.
+    Join(join::JoinArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -90,6 +106,10 @@ struct Common {
     #[arg(long, value_enum, value_name = "WHEN")]
     timestamps: Option<Switch>,
 
+    /// Which way events take.
+    #[arg(long, value_enum, value_name = "PATH", default_value = "link")]
+    path: PathMode,
+
     /// What to measure: the whole public interface, or the bare ring below it.
     #[arg(long, value_enum, value_name = "LAYER", default_value = "hub")]
     layer: Layer,
@@ -117,6 +137,18 @@ pub(crate) enum WaitMode {
     Adaptive,
 }
 
+/// Which way events take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PathMode {
+    /// A link, used directly.
+    Link,
+    /// Published, without a link: the broadcast.
+    Broadcast,
+    /// Published, with a link to the subscriber: what the publisher chooses then.
+    Auto,
+}
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,6 +174,8 @@ pub(crate) struct Setup {
     pub(crate) timestamps: bool,
     /// What is measured.
     pub(crate) layer: Layer,
+    /// Which way events take.
+    pub(crate) path: PathMode,
 }
 
 /// All that a run needs to know.
@@ -160,12 +194,20 @@ pub(crate) struct Plan {
 }
 
 /// What was asked for, checked against the host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Request {
     /// `bench latency`
     Latency(Plan),
     /// `bench throughput`
     Throughput(Plan),
+    /// `bench fanout`
+    Fanout(fanout::FanoutArgs),
+    /// `bench failover`
+    Failover(failover::FailoverArgs),
+    /// `bench reconnect`
+    Reconnect(reconnect::ReconnectArgs),
+    /// `bench join`
+    Join(join::JoinArgs),
 }
 
 impl BenchArgs {
@@ -184,9 +226,17 @@ impl BenchArgs {
             }
             What::Throughput { common, batch } => {
                 let setup = common.setup(WaitMode::Adaptive, available)?;
+                ensure!(
+                    batch == 1 || setup.path == PathMode::Link,
+                    "what is published goes one by one: leave out --batch or --path"
+                );
                 let count = THROUGHPUT_BYTES / setup.record_bytes() as u64;
                 Request::Throughput(common.plan(setup, count.max(1000), batch)?)
             }
+            What::Fanout(args) => Request::Fanout(args),
+            What::Failover(args) => Request::Failover(args),
+            What::Reconnect(args) => Request::Reconnect(args),
+            What::Join(args) => Request::Join(args),
         })
     }
 }
@@ -202,7 +252,12 @@ impl Common {
             cpus: choose_cpus(self.cpus, available)?,
             timestamps: !bare && self.timestamps != Some(Switch::Off),
             layer: self.layer,
+            path: self.path,
         };
+        ensure!(
+            setup.path == PathMode::Link || setup.links == 1,
+            "--links is about links that are used directly: leave it out, or --path"
+        );
         if bare {
             self.check_bare(&setup)?;
         }
@@ -225,6 +280,7 @@ impl Common {
         );
         ensure!(setup.wait == WaitMode::Spin, "--layer ring has no doorbell: use --wait spin");
         ensure!(setup.links == 1, "--layer ring has no links: leave out --links");
+        ensure!(setup.path == PathMode::Link, "--layer ring has no other path: leave out --path");
         ensure!(
             self.timestamps != Some(Switch::On),
             "--layer ring has no timestamps: leave out --timestamps"
@@ -244,7 +300,22 @@ impl Common {
     }
 }
 
+impl From<WaitMode> for Wait {
+    fn from(mode: WaitMode) -> Wait {
+        match mode {
+            WaitMode::Spin => Wait::Spin,
+            WaitMode::Block => Wait::Block,
+            WaitMode::Adaptive => Wait::default(),
+        }
+    }
+}
+
 impl Setup {
+    /// Bytes of a ring for four events.
+    pub(crate) fn room(&self) -> usize {
+        (4 * self.record_bytes()).next_power_of_two()
+    }
+
     /// Bytes of one event in a ring: header and payload, in whole cache lines.
     pub(crate) fn record_bytes(&self) -> usize {
         let header = match self.layer {

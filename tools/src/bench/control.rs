@@ -150,17 +150,23 @@ impl Control {
     }
 
     fn wait_readable(&self, limit: Duration) -> Result<()> {
+        if !self.is_readable_within(limit)? {
+            bail!("the other process of the benchmark has said nothing for {limit:?}")
+        }
+        Ok(())
+    }
+
+    /// Whether there is a message, or the other process has hung up, before the time is over.
+    pub(crate) fn is_readable_within(&self, limit: Duration) -> Result<bool> {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut polled = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
             match poll(&mut polled, timeout) {
-                Ok(0) if left.is_zero() => {
-                    bail!("the other process of the benchmark has said nothing for {limit:?}")
-                }
+                Ok(0) if left.is_zero() => return Ok(false),
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
                 Err(errno) => return Err(errno).context("cannot wait for the other process"),
             }
         }

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{Layer, Setup};
+use super::args::{Layer, PathMode, Setup};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::Floor;
 use super::halt::Halt;
-use super::host;
-use super::hub_side;
 use super::shared::Page;
 use super::side::EchoSide;
+use super::{bus_side, host, hub_side};
 
 /// How long the parent may take to say what for.
 const PREPARE_LIMIT: Duration = Duration::from_secs(30);
@@ -55,17 +54,22 @@ fn prepare(
     slot: u32,
     descriptors: &[OwnedFd],
 ) -> Result<Box<dyn EchoSide>> {
-    match (setup.layer, descriptors) {
-        (Layer::Hub, _) => {
+    match (setup.layer, setup.path, descriptors) {
+        (Layer::Hub, PathMode::Link, _) => {
             let joined = hub_side::join_echo(domain, setup)?;
             control.send(&Report::Joined { slot: 0 }, &[])?;
             joined.echo_side(setup)
         }
-        (Layer::Ring, [ring, cursors]) => {
+        (Layer::Hub, ..) => {
+            let joined = bus_side::join_echo(domain, setup)?;
+            control.send(&Report::Joined { slot: 0 }, &[])?;
+            joined.echo_side(setup)
+        }
+        (Layer::Ring, _, [ring, cursors]) => {
             let own = Own::create()?;
             control.send(&Report::Joined { slot: own.slot }, &own.descriptors())?;
             Ok(Box::new(own.join(ring, cursors, slot)?))
         }
-        (Layer::Ring, _) => bail!("the parent's ring has not come"),
+        (Layer::Ring, ..) => bail!("the parent's ring has not come"),
     }
 }

@@ -4,6 +4,7 @@
 //! question says, field by field; and both can be compared with what n says that they must be.
 
 mod blocks;
+mod bus;
 mod raw;
 mod sample;
 
@@ -15,6 +16,7 @@ pub(super) use self::blocks::{
     Block8, Block16, Block64, Block128, Block256, Block512, Block1024, Block2048, Block4096,
     Block8192, Block16384, Block32768, Block65536,
 };
+pub(super) use self::bus::BusTraffic;
 pub(super) use self::raw::Raw;
 pub(super) use self::sample::Sample;
 

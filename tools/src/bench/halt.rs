@@ -4,8 +4,6 @@ use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ephapse::Closer;
-
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -39,23 +37,23 @@ struct Inner {
     /// 0, or a [`Stop`].
     reason: AtomicU8,
     /// Ends the wait of the hub that measures.
-    closer: OnceLock<HubCloser>,
+    closer: OnceLock<Closer>,
 }
 
-struct HubCloser(Closer);
+struct Closer(Box<dyn Fn() + Send + Sync>);
 
-impl fmt::Debug for HubCloser {
+impl fmt::Debug for Closer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HubCloser")
+        f.write_str("Closer")
     }
 }
 
 impl Halt {
-    /// The hub that waits while something is measured.
-    pub(crate) fn closes(&self, closer: Closer) {
-        let closer = self.0.closer.get_or_init(|| HubCloser(closer));
+    /// What ends a wait while something is measured.
+    pub(crate) fn closes(&self, close: impl Fn() + Send + Sync + 'static) {
+        let closer = self.0.closer.get_or_init(|| Closer(Box::new(close)));
         if self.reason().is_some() {
-            closer.0.close();
+            closer.0();
         }
     }
 
@@ -65,7 +63,7 @@ impl Halt {
         let (expected, failed) = (Ordering::SeqCst, Ordering::SeqCst);
         let _ = self.0.reason.compare_exchange(0, why as u8, expected, failed);
         if let Some(closer) = self.0.closer.get() {
-            closer.0.close();
+            closer.0();
         }
     }
 

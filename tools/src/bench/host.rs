@@ -52,6 +52,19 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
         .with_context(|| format!("cannot use processor {cpu} alone"))
 }
 
+/// Keeps the calling thread, and those that it starts from now on, off one processor, if there are
+/// others.
+pub(crate) fn keep_off(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    for other in available_cpus()?.into_iter().filter(|other| *other != cpu) {
+        set.set(other).context("cannot choose processors")?;
+    }
+    if set == CpuSet::new() {
+        return Ok(());
+    }
+    sched_setaffinity(THIS_THREAD, &set).context("cannot keep off a processor")
+}
+
 /// Allows as many open descriptors as the system lets us: hundreds of links need some thousands.
 pub(crate) fn raise_descriptor_limit() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot ask for limits")?;

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ephapse::{Domain, Hub, Link, LinkOptions, Wait};
+use ephapse::{Domain, Hub, Link, LinkOptions};
 
-use super::args::{Setup, WaitMode};
+use super::args::Setup;
 use super::events::{Traffic, with_traffic};
 use super::halt::{Halt, Stop};
 use super::shared::{Page, Word};
@@ -46,12 +46,7 @@ pub(super) fn join_echo(domain: &Path, setup: &Setup) -> Result<Joined> {
 impl Joined {
     fn new(name: &str, domain: &Path, setup: &Setup) -> Result<Joined> {
         let join = |name: &str| {
-            let wait = match setup.wait {
-                WaitMode::Spin => Wait::Spin,
-                WaitMode::Block => Wait::Block,
-                WaitMode::Adaptive => Wait::default(),
-            };
-            let hub = Hub::builder(name).domain(Domain::at(domain)).wait(wait);
+            let hub = Hub::builder(name).domain(Domain::at(domain)).wait(setup.wait.into());
             let hub = hub.timestamps(setup.timestamps).connect();
             hub.with_context(|| format!("the hub \"{name}\" cannot join"))
         };
@@ -67,7 +62,8 @@ impl Joined {
         let capacity = capacity_for(setup);
         let options = LinkOptions::default().send_capacity(capacity).receive_capacity(capacity);
         let link = self.hub.link_with(ECHO, options).context("cannot link to the child")?;
-        halt.closes(self.hub.closer());
+        let closer = self.hub.closer();
+        halt.closes(move || closer.close());
         let linked = Linked { hub: self.hub, link, _idle: idle, _idle_links: idle_links };
         Ok(with_traffic!(setup.size, traffic => Box::new(HubPing {
             linked,
@@ -93,7 +89,7 @@ fn idle_name(name: &str, index: u32) -> String {
 
 /// Room for four events at least.
 fn capacity_for(setup: &Setup) -> usize {
-    (4 * setup.record_bytes()).next_power_of_two().max(ephapse::limits::RING_CAPACITY_DEFAULT)
+    setup.room().max(ephapse::limits::RING_CAPACITY_DEFAULT)
 }
 
 /// Links with the other side's idle hubs.

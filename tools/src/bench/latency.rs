@@ -33,12 +33,14 @@ pub(super) fn run(plan: &Plan, ui: &Ui) -> Result<ExitCode> {
     };
     let ended = course.measure(&mut session, plan, ui);
     let interrupted = session.stopped() == Some(Stop::Interrupted);
+    let detours = session.detours();
     let closed = session.close();
     // What was complete before an interruption is still worth telling.
     if !(interrupted && course.is_useful()) {
         ended?;
     }
-    let result = course.result(plan, interrupted);
+    let mut result = course.result(plan, interrupted);
+    result.conditions.detours = detours;
     report::latency(&result, plan, ui)?;
     closed?;
     report::verdict(result.lost, ui)

@@ -13,19 +13,28 @@
 //! ```
 //!
 //! Reading order: `args` (what is asked for), `events` (what is sent), `floor`, `shared`,
-//! `hub_side` and `bare_side` (the two layers that can be measured), `rival`, `echo` (the child),
-//! `session` (parent and child together), `latency`, `throughput`, `report`.
+//! `hub_side`, `bus_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
+//! `session` (parent and child together), `latency`, `throughput`, `report`. The other benchmarks
+//! (`fanout`, `failover`, `reconnect`, `join`) have a file each, with its part of the child, and
+//! share `company` (parent and child together) and `crowd` (a child that is many hubs).
 
 mod args;
 mod bare_side;
+mod bus_side;
+mod company;
 mod control;
+mod crowd;
 mod echo;
 mod events;
+mod failover;
+mod fanout;
 mod floor;
 mod halt;
 mod host;
 mod hub_side;
+mod join;
 mod latency;
+mod reconnect;
 mod report;
 mod rival;
 mod session;
@@ -47,9 +56,34 @@ use crate::ui::Ui;
 /// Arguments of the child.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RoleArgs {
+    /// What it does.
+    #[arg(value_enum)]
+    role: Role,
+
     /// The domain's directory.
     #[arg(long)]
     dir: PathBuf,
+}
+
+/// What a child does.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Role {
+    Echo,
+    Fanout,
+    Failover,
+    Crowd,
+}
+
+impl Role {
+    /// As the child's argument.
+    fn name(self) -> &'static str {
+        match self {
+            Role::Echo => "echo",
+            Role::Fanout => "fanout",
+            Role::Failover => "failover",
+            Role::Crowd => "crowd",
+        }
+    }
 }
 
 /// Measures, and says what came out. Fails if an event was lost.
@@ -58,6 +92,10 @@ pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
     match args.into_request(&cpus) {
         Ok(Request::Latency(plan)) => latency::run(&plan, ui),
         Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
+        Ok(Request::Fanout(args)) => fanout::run(&args, &cpus, ui),
+        Ok(Request::Failover(args)) => failover::run(&args, ui),
+        Ok(Request::Reconnect(args)) => reconnect::run(&args, ui),
+        Ok(Request::Join(args)) => join::run(&args, ui),
         Err(wrong_use) => {
             ui.error(&wrong_use);
             Ok(ExitCode::from(2))
@@ -67,5 +105,10 @@ pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
 
 /// The child: does what its parent orders, until the parent hangs up.
 pub(crate) fn role(args: RoleArgs) -> Result<()> {
-    echo::run(&args.dir)
+    match args.role {
+        Role::Echo => echo::run(&args.dir),
+        Role::Fanout => fanout::child(&args.dir),
+        Role::Failover => failover::child(&args.dir),
+        Role::Crowd => crowd::child(&args.dir),
+    }
 }

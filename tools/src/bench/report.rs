@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::args::{Layer, Plan, WaitMode};
+use super::args::{Layer, PathMode, Plan, WaitMode};
 use super::events::is_typed;
 use super::host::Machine;
 use super::times::{MiddleAndTail, Percentiles};
@@ -18,6 +18,9 @@ pub(super) struct Conditions {
     /// What an event is: `typed`, `raw`, or `record`.
     event: &'static str,
     layer: Layer,
+    path: PathMode,
+    /// Events of the one process that went another way.
+    pub(super) detours: u64,
     timestamps: bool,
     cpus: [usize; 2],
     /// Ended before all rounds were complete.
@@ -35,6 +38,8 @@ impl Conditions {
                 Layer::Hub => "raw",
             },
             layer: setup.layer,
+            path: setup.path,
+            detours: 0,
             timestamps: setup.timestamps,
             cpus: [setup.cpus.0, setup.cpus.1],
             interrupted,
@@ -65,7 +70,7 @@ pub(super) struct Latency {
     /// One by one.
     pub(super) rounds: Vec<LatencyRound>,
     #[serde(flatten)]
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
 }
 
 impl Latency {
@@ -137,7 +142,7 @@ pub(super) struct Throughput {
     /// One by one.
     pub(super) rounds: Vec<ThroughputRound>,
     #[serde(flatten)]
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
 }
 
 impl Throughput {
@@ -297,7 +302,16 @@ fn what(conditions: &Conditions, wait: WaitMode, payload_bytes: usize, links: u3
     };
     let kind = conditions.event;
     let stamped = if conditions.timestamps { ", with timestamps" } else { "" };
-    let links = if links == 1 { String::new() } else { format!(", {links} links") };
+    let links = match (conditions.path, links) {
+        (PathMode::Link, 1) => String::new(),
+        (PathMode::Link, links) => format!(", {links} links"),
+        (PathMode::Broadcast, _) => ", broadcast".to_owned(),
+        (PathMode::Auto, _) => ", published over a link".to_owned(),
+    };
+    let links = match conditions.detours {
+        0 => links,
+        detours => format!("{links} ({} went another way)", count(detours)),
+    };
     let early = if conditions.interrupted { "interrupted: " } else { "" };
     format!(
         "{early}{payload_bytes}-byte {kind} events{stamped}{links}, {wait}, processors {first} and \

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use ephapse::event::Timestamp;
 
-use super::args::{Layer, Setup};
+use super::args::{Layer, PathMode, Setup};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::{Floor, spin_until};
@@ -17,7 +17,7 @@ use super::shared::{Page, Word};
 use super::side::PingSide;
 use super::times::{TickRate, Times};
 use super::watchdog::Watchdog;
-use super::{host, hub_side};
+use super::{Role, bus_side, host, hub_side};
 use crate::children::Stage;
 use crate::signals;
 use crate::ui::Ui;
@@ -72,21 +72,26 @@ impl Session {
         }
         let mut stage = Stage::open(ui, "bench")?;
         let (control, childs_end) = Control::pair()?;
-        stage.start("echo", ["bench-role"], Stdio::from(childs_end))?;
+        stage.start("echo", ["bench-role", Role::Echo.name()], Stdio::from(childs_end))?;
         let (page, page_file) = Page::create()?;
-        let side: Box<dyn PingSide> = match setup.layer {
-            Layer::Hub => {
+        let order = |slot| Order::Prepare { setup: *setup, slot };
+        let side: Box<dyn PingSide> = match (setup.layer, setup.path) {
+            (Layer::Hub, PathMode::Link) => {
                 let joined = hub_side::join_ping(stage.path(), setup)?;
-                let order = Order::Prepare { setup: *setup, slot: 0 };
-                control.send(&order, &[page_file.as_fd()])?;
+                control.send(&order(0), &[page_file.as_fd()])?;
                 expect_joined(&control)?;
                 joined.ping_side(setup, &halt)?
             }
-            Layer::Ring => {
+            (Layer::Hub, _) => {
+                let joined = bus_side::join_ping(stage.path(), setup)?;
+                control.send(&order(0), &[page_file.as_fd()])?;
+                expect_joined(&control)?;
+                joined.ping_side(setup, &halt)?
+            }
+            (Layer::Ring, _) => {
                 let own = Own::create()?;
-                let order = Order::Prepare { setup: *setup, slot: own.slot };
                 let [ring, cursors] = own.descriptors();
-                control.send(&order, &[page_file.as_fd(), ring, cursors])?;
+                control.send(&order(own.slot), &[page_file.as_fd(), ring, cursors])?;
                 let (slot, descriptors) = expect_joined(&control)?;
                 let [ring, cursors] = &descriptors[..] else { bail!("no ring has come") };
                 Box::new(own.join(ring, cursors, slot)?)
@@ -173,6 +178,11 @@ impl Session {
         let (result, lost) = load(count).run(&self.halt)?;
         self.watchdog.relax();
         Ok(Measured { result, lost })
+    }
+
+    /// Events of this process that went another way than was asked for.
+    pub(super) fn detours(&self) -> u64 {
+        self.side.detours()
     }
 
     /// Why a phase ended before its time, if it did.

@@ -17,6 +17,11 @@ pub(super) trait PingSide {
 
     /// Bytes of the ring that events are sent through.
     fn capacity_bytes(&self) -> usize;
+
+    /// Events that were sent, and went another way than was asked for.
+    fn detours(&self) -> u64 {
+        0
+    }
 }
 
 /// The child's side: answers, and receives.

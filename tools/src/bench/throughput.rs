@@ -27,12 +27,14 @@ pub(super) fn run(plan: &Plan, ui: &Ui) -> Result<ExitCode> {
     let mut course = Course::default();
     let ended = course.measure(&mut session, plan, ui);
     let interrupted = session.stopped() == Some(Stop::Interrupted);
+    let detours = session.detours();
     let closed = session.close();
     // What was complete before an interruption is still worth telling.
     if !interrupted || course.rounds.is_empty() {
         ended?;
     }
-    let result = course.result(plan, interrupted);
+    let mut result = course.result(plan, interrupted);
+    result.conditions.detours = detours;
     report::throughput(&result, plan, ui)?;
     closed?;
     report::verdict(result.lost, ui)

@@ -25,6 +25,11 @@ impl TickRate {
         TickRate { ps_per_tick: now.since(start) as f64 * 1e3 / ticks as f64 }
     }
 
+    /// Nanoseconds from one count of the clock to a later one.
+    pub(crate) fn ns_between(self, from: u64, to: u64) -> u64 {
+        (to.saturating_sub(from) as f64 * self.ps_per_tick / 1e3) as u64
+    }
+
     /// One way, in picoseconds: half of a round trip in ticks.
     fn one_way_ps(self, ticks: u64) -> u64 {
         (ticks as f64 * self.ps_per_tick / 2.0) as u64
@@ -109,6 +114,30 @@ pub(crate) struct MiddleAndTail {
     pub(crate) p99: f64,
 }
 
+/// What is told of few times, each of which counts: nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Spread {
+    /// Half of all are not above it.
+    pub(crate) p50: u64,
+    /// All but one percent.
+    pub(crate) p99: u64,
+    /// The worst.
+    pub(crate) max: u64,
+}
+
+impl Spread {
+    /// Of all of these; zeros of none.
+    pub(crate) fn of(ns: &[u64]) -> Spread {
+        let mut sorted = ns.to_vec();
+        sorted.sort_unstable();
+        let at = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).max(1);
+            sorted.get(rank - 1).copied().unwrap_or(0)
+        };
+        Spread { p50: at(50), p99: at(99), max: at(100) }
+    }
+}
+
 /// The one in the middle, or the mean of the two; 0 of none.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
@@ -131,6 +160,16 @@ mod tests {
         assert_eq!(median([3.0]), 3.0);
         assert_eq!(median([9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 9.0]), 3.0);
+    }
+
+    #[test]
+    fn spreads() {
+        let spread = |p50, p99, max| Spread { p50, p99, max };
+        assert_eq!(Spread::of(&[]), spread(0, 0, 0));
+        assert_eq!(Spread::of(&[7]), spread(7, 7, 7));
+        assert_eq!(Spread::of(&[3, 1, 2]), spread(2, 3, 3));
+        let many: Vec<u64> = (1..=1000).rev().collect();
+        assert_eq!(Spread::of(&many), spread(500, 990, 1000));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Stage {
             .context("cannot make a temporary directory")?;
         let mut stage = Stage { crew: Crew::new(ui)?, directory };
         stage.start(SUPERVISOR, ["up", "--json"], Stdio::null())?;
-        stage.crew.wait_line(SUPERVISOR, START_LIMIT).context("the supervisor does not listen")?;
+        stage.await_supervisor()?;
         Ok(stage)
     }
 
@@ -52,6 +52,23 @@ impl Stage {
         all.push("--dir".into());
         all.push(self.directory.path().into());
         self.crew.start(name, all, data)
+    }
+
+    /// Kills the supervisor (SIGKILL).
+    pub(crate) fn kill_supervisor(&mut self) -> Result<()> {
+        self.crew.kill(SUPERVISOR)
+    }
+
+    /// Starts another one in the same directory; does not wait until it listens. It is less
+    /// talkative, because those who come back all at once give it much to warn of.
+    pub(crate) fn restart_supervisor(&mut self) -> Result<()> {
+        self.start(SUPERVISOR, ["-q", "up", "--json"], Stdio::null())
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn await_supervisor(&mut self) -> Result<()> {
+        let line = self.crew.wait_line(SUPERVISOR, START_LIMIT);
+        line.map(drop).context("the supervisor does not listen")
     }
 
     /// The domain's directory.

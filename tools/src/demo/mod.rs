@@ -15,7 +15,6 @@ mod conductor;
 mod counted;
 mod events;
 mod files;
-mod pieces;
 mod planner;
 mod report;
 mod sampler;
@@ -30,6 +29,7 @@ use std::time::Duration;
 use anyhow::Result;
 use ephapse::{Domain, Error, Hub, LinkOptions, Timestamp, Wait};
 
+use crate::cli::duration;
 use crate::ui::Ui;
 
 const SENSOR: &str = "sensor";
@@ -47,9 +47,6 @@ const LIVE_STRIDE: u64 = 256;
 
 /// One for each of the three, and one for whatever else goes on.
 const CORES_TO_SPIN: usize = 4;
-
-/// A year: far beyond any use, and far from what a clock can hold.
-const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -143,13 +140,4 @@ fn wait() -> Wait {
 /// need little.
 fn link_options() -> LinkOptions {
     LinkOptions::default().send_capacity(1 << 20).receive_capacity(1 << 16)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; expected a time such as 200ms, 5s or 2m"))?;
-    if duration > DURATION_MAX {
-        return Err("at most 365 days".into());
-    }
-    Ok(duration)
 }

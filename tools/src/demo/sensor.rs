@@ -12,11 +12,11 @@ use ephapse::Hub;
 
 use super::counted::Outgoing;
 use super::events::{End, Line};
-use super::pieces::{Pieces, Stoppable};
 use super::report::{Data, Final, Report};
 use super::sampler::{Sampler, TICK};
 use super::{PLANNER, RoleArgs, SENSOR, START_LIMIT, link_options};
 use crate::children::tell_parent;
+use crate::pieces::{Pieces, Stoppable};
 use crate::signals::{self, StopFlag};
 
 /// What a [`Line`] needs besides its bytes: number, flag, length and place of the bytes, and what

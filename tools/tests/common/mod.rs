@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod domain;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};

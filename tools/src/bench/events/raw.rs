@@ -10,9 +10,9 @@ const WORD: usize = size_of::<u64>();
 /// Raw events of one size, written in place where that is possible.
 #[derive(Debug)]
 pub(in crate::bench) struct Raw {
-    size: usize,
-    /// Where an event for a batch is put together.
-    scratch: Vec<u8>,
+    pub(super) size: usize,
+    /// Where an event is put together that is not written in place.
+    pub(super) scratch: Vec<u8>,
 }
 
 impl Raw {
@@ -21,7 +21,7 @@ impl Raw {
     }
 }
 
-fn fill(bytes: &mut [u8], number: u64) {
+pub(super) fn fill(bytes: &mut [u8], number: u64) {
     let (words, rest) = bytes.as_chunks_mut::<WORD>();
     for (index, word) in words.iter_mut().enumerate() {
         *word = word_of(number, index).to_le_bytes();
@@ -31,7 +31,7 @@ fn fill(bytes: &mut [u8], number: u64) {
 
 /// Whether the bytes are those of a question, each turned over by `mask`. Without a branch in
 /// between, so that it can go by vectors.
-fn is(bytes: &[u8], size: usize, number: u64, mask: u64) -> bool {
+pub(super) fn is(bytes: &[u8], size: usize, number: u64, mask: u64) -> bool {
     let expected = |index| word_of(number, index) ^ mask;
     let (words, rest) = bytes.as_chunks::<WORD>();
     let difference =

@@ -1,0 +1,85 @@
+//! `ephapse pub`, `sub`, `request`, `reply`, `subjects`: the bus, from a shell.
+//!
+//! Payloads are raw bytes, whatever they mean. Data goes to standard output, all that is said about
+//! it to standard error.
+
+mod lifecycle;
+mod publish;
+mod reply;
+mod request;
+mod show;
+mod subjects;
+mod subscribe;
+mod totals;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use ephapse::event::subject::check_subject;
+use ephapse::limits::RING_CAPACITY_MAX;
+use ephapse::{Event, Hub, HubBuilder};
+use rkyv::{Archive, Serialize};
+
+pub(crate) use self::publish::{PubArgs, run as publish};
+pub(crate) use self::reply::{ReplyArgs, run as reply};
+pub(crate) use self::request::{RequestArgs, run as request};
+pub(crate) use self::subjects::{SubjectsArgs, run as subjects};
+pub(crate) use self::subscribe::{SubArgs, run as subscribe};
+use crate::up;
+
+/// The type of a publisher that sends raw bytes only.
+#[derive(Event, Archive, Serialize)]
+#[event(name = "ephapse.cli.Bytes")]
+pub(crate) struct Bytes;
+
+/// How a command joins.
+#[derive(Debug, clap::Args)]
+struct JoinArgs {
+    /// The name to join with [default: ephapse-, the command, and the process's id].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl JoinArgs {
+    /// Joins with what `options` add.
+    fn join(self, command: &str, options: impl FnOnce(HubBuilder) -> HubBuilder) -> Result<Hub> {
+        let domain = up::domain(self.dir);
+        let path = domain.path().to_owned();
+        let name = self.name.unwrap_or_else(|| format!("ephapse-{command}-{}", std::process::id()));
+        // Whatever others publish can be read here.
+        let builder = Hub::builder(&name).domain(domain).largest_ring(RING_CAPACITY_MAX);
+        options(builder)
+            .connect()
+            .with_context(|| format!("cannot join the domain {}", path.display()))
+    }
+}
+
+/// An argument that is a subject, without wildcards.
+fn subject(text: &str) -> Result<String, String> {
+    check_subject(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// Bytes of a broadcast ring for events with payloads of up to `longest` bytes and extensions.
+fn capacity_for(longest: usize) -> usize {
+    use ephapse::limits::{BROADCAST_CAPACITY_DEFAULT, EXTENSION_MAX};
+    // An event takes half of the ring at most; a header, and what a record is rounded up to.
+    let whole = longest.saturating_add(EXTENSION_MAX + 64).min(RING_CAPACITY_MAX / 2);
+    (2 * whole).next_power_of_two().clamp(BROADCAST_CAPACITY_DEFAULT, RING_CAPACITY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_large_enough() {
+        assert_eq!(capacity_for(0), 256 << 10);
+        assert_eq!(capacity_for(1 << 20), 4 << 20);
+        assert_eq!(capacity_for(usize::MAX), 1 << 30);
+    }
+}

@@ -1,0 +1,96 @@
+//! A domain with a supervisor, and commands in it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{Running, ephapse, finish};
+
+/// A domain with a supervisor.
+pub(crate) struct Domain {
+    supervisor: Running,
+    pub(crate) home: tempfile::TempDir,
+}
+
+impl Domain {
+    pub(crate) fn new() -> Domain {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut up = ephapse(["up", "--json", "--dir"]);
+        let mut supervisor = Running::start(up.arg(home.path().join("domain")));
+        let line = supervisor.first_line();
+        assert!(line.contains("listening"), "{line}");
+        Domain { supervisor, home }
+    }
+
+    /// A command in this domain; its arguments are divided at spaces.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = ephapse(arguments.split(' '));
+        command.env("EPHAPSE_DIR", self.home.path().join("domain"));
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &str) -> Output {
+        finish(&mut self.command(arguments))
+    }
+
+    /// One that subscribes, when it has.
+    pub(crate) fn start(&self, arguments: &str) -> Subscriber {
+        Subscriber::start(&mut self.command(arguments))
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.supervisor.signal(Signal::SIGTERM);
+        assert_eq!(self.supervisor.wait().code(), Some(0));
+    }
+}
+
+/// `sub` or `reply`.
+pub(crate) struct Subscriber {
+    pub(crate) running: Running,
+    notes: JoinHandle<String>,
+}
+
+impl Subscriber {
+    pub(crate) fn start(command: &mut Command) -> Subscriber {
+        let mut running = Running::start(command);
+        let mut stderr = BufReader::new(running.child().stderr.take().expect("a pipe"));
+        let mut first = String::new();
+        stderr.read_line(&mut first).expect("a note");
+        let ready = first.contains("has subscribed to") || first.contains("answers requests on");
+        assert!(ready, "{first}");
+        let notes = std::thread::spawn(move || {
+            let mut all = String::new();
+            stderr.read_to_string(&mut all).expect("notes are text");
+            all
+        });
+        Subscriber { running, notes }
+    }
+
+    /// Its end: code, standard output, and what it has noted after the first line.
+    pub(crate) fn output(self) -> (Option<i32>, Vec<u8>, String) {
+        let Subscriber { running, notes } = self;
+        let output = running.output();
+        (output.status.code(), output.stdout, notes.join().expect("it reads"))
+    }
+
+    /// The same, if it succeeds; what it has printed as lines.
+    pub(crate) fn lines(self) -> Vec<String> {
+        let (code, stdout, notes) = self.output();
+        assert_eq!(code, Some(0), "{notes}");
+        let text = String::from_utf8(stdout).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn objects(self) -> Vec<Value> {
+        let lines = self.lines();
+        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
