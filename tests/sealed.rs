@@ -1,14 +1,16 @@
 //! Whoever receives a segment can only read it.
 //!
-//! Another process gets the descriptors of a ring and of a cursor segment, as a peer would, and
-//! tries every way to change a byte or the size. What it gets as an answer is compared with what
+//! Another process gets the descriptors of a ring, of a cursor segment and of counters, as a peer or
+//! a tool would, and tries every way to change a byte or the size. What it gets as an answer is compared with what
 //! the kernel has promised, and the bytes are compared with what they were.
 
 mod common;
 
 use common::process::{Child, Wire, enter};
 use ephapse::ring::Kind;
-use ephapse::segment::{Cursors, PeerCursors, RingMemory, RingOptions};
+use ephapse::segment::{
+    Counters, CountersView, Cursors, Owner, PeerCursors, RingMemory, RingOptions,
+};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
 use nix::sys::memfd::MFdFlags;
@@ -62,12 +64,13 @@ fn child_entry() {
         // The library's own mappings are as closed as the ones made by hand.
         let ring = RingMemory::open(&files[0], 64 << 10).unwrap();
         let cursors = PeerCursors::open(&files[1]).unwrap();
+        let counters = CountersView::open(&files[2]).unwrap();
         for mapping in common::host::mappings() {
             let address = NonNull::new(mapping.start as *mut c_void).unwrap();
             report(wire, &try_mapping(address));
         }
         wire.send("done");
-        drop((ring, cursors));
+        drop((ring, cursors, counters));
     });
 }
 
@@ -230,10 +233,23 @@ fn a_receiver_can_change_nothing() {
     let cursors = Cursors::create().unwrap();
     cursors.take().unwrap();
     let cursor_file = cursors.as_fd().try_clone_to_owned().unwrap();
-    let before = (snapshot(&ring.file), snapshot(&cursor_file));
+    let owner = Owner {
+        name: "camera".to_owned(),
+        id: 1,
+        pid: 1,
+        domain: "/".to_owned(),
+        since: std::time::SystemTime::now(),
+        started: 0,
+    };
+    let counters = Counters::create(&owner).unwrap();
+    let sent = counters.counter("sent");
+    sent.set(7);
+    let counter_file = counters.as_fd().try_clone_to_owned().unwrap();
+    let files = [&ring.file, &cursor_file, &counter_file];
+    let before = files.map(snapshot);
     let child = Child::spawn("receiver");
-    child.wire.send_with("ring, cursors", &[ring.file.as_fd(), cursors.as_fd()]);
-    for _ in 0..2 {
+    child.wire.send_with("ring, cursors, counters", &files.map(AsFd::as_fd));
+    for _ in files {
         assert_refused(&child.wire.receive().unwrap(), EXPECTED.len());
     }
     let mut mappings = 0;
@@ -245,13 +261,16 @@ fn a_receiver_can_change_nothing() {
         assert_refused(&answers, 6);
         mappings += 1;
     }
-    assert!(mappings >= 3, "ring, its repetition, cursors; and those made by hand");
+    assert!(mappings >= 4, "ring, its repetition, cursors, counters; and those made by hand");
     child.finish();
-    assert!(before.0 == snapshot(&ring.file), "a byte of the ring has changed");
-    assert!(before.1 == snapshot(&cursor_file), "a byte of the cursors has changed");
+    assert!(before[0] == snapshot(&ring.file), "a byte of the ring has changed");
+    assert!(before[1] == snapshot(&cursor_file), "a byte of the cursors has changed");
+    assert!(before[2] == snapshot(&counter_file), "a byte of the counters has changed");
     // The creator's own mapping goes on.
     writer.loan(10).unwrap().commit(10, Kind::Plain, 2);
-    assert!(before.0 != snapshot(&ring.file));
+    assert!(before[0] != snapshot(&ring.file));
+    sent.add(1);
+    assert!(before[2] != snapshot(&counter_file));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! is refused, or gives memory that can be read to its end without a fault.
 #![no_main]
 
-use ephapse::limits::{CURSOR_SLOTS, LINE};
+use ephapse::limits::{COUNTERS_MAX, CURSOR_SLOTS, LINE};
 use ephapse::ring::{Fencing, Follower, Position, Reader};
-use ephapse::segment::{PeerCursors, RingMemory};
+use ephapse::segment::{CountersView, PeerCursors, RingMemory};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
@@ -99,6 +99,16 @@ fuzz_target!(|input: Input| {
             assert_eq!(found.is_ok(), (1..CURSOR_SLOTS as u32).contains(&slot), "slot {slot}");
             found.map(|word| format!("{word:?}")).ok();
         }
+    }
+    let as_counters = input.header.bytes(3, COUNTERS_MAX as u64);
+    let counter_bytes = (512 + (COUNTERS_MAX * LINE) as u64).next_multiple_of(PAGE);
+    if let Some(file) = input.file.make(counter_bytes, &as_counters, &input.content)
+        && let Ok(counters) = CountersView::open(&file)
+    {
+        assert!(!counters.owner().name.contains(char::is_control));
+        let rows = counters.rows();
+        assert!(rows.len() <= COUNTERS_MAX);
+        assert!(rows.iter().all(|(label, _)| !label.contains(char::is_control)));
     }
 });
 

@@ -26,7 +26,7 @@ pub(super) enum Mail {
 const PER_LINK: usize = 3;
 
 /// Pieces of mail of a hub that looks at its mail.
-const MUCH: usize = 128;
+pub(super) const MUCH: usize = 128;
 
 /// The mail of one hub.
 #[derive(Debug, Default)]

@@ -165,11 +165,9 @@ impl Hub {
         if !self.process.is_current() {
             return Err(RecvError::Forked);
         }
-        if self.bell.is_armed() {
-            self.bell.drain();
-        }
+        let rang = self.bell.is_armed() && self.bell.drain();
         let found = self.find();
-        if !matches!(found, Ok(None)) {
+        if rang || !matches!(found, Ok(None)) {
             self.bell.disarm();
         }
         match found? {

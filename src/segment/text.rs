@@ -27,7 +27,7 @@ const NAME: usize = 128;
 const DOMAIN: usize = NAME + NAME_MAX;
 pub(super) const ROWS: usize = 512;
 
-const _: () = assert!(DOMAIN + DOMAIN_TEXT_MAX <= ROWS && NAME_MAX % 8 == 0);
+const _: () = assert!(DOMAIN + DOMAIN_TEXT_MAX <= ROWS && NAME_MAX.is_multiple_of(8));
 
 /// Stands for what was left out.
 const MARK: &str = "…";

@@ -1,7 +1,7 @@
 //! The doorbell: its owner's side and its peers' side.
 
 use super::confirm::{self, Sleeper};
-use super::ring::{is_sigpipe_ignored, ring, ring_plainly};
+use super::ring::{CERTAIN, RING, is_sigpipe_ignored, ring, ring_plainly};
 use crate::ring::{Fencing, Position};
 use crate::sync::{Ordering, global_fence, heavy_fence};
 use nix::errno::Errno;
@@ -117,18 +117,27 @@ impl Bell {
         self.word.word().store(self.period, Ordering::Relaxed);
     }
 
-    /// Takes the bytes out of the pipe. Look at everything afterwards.
-    pub fn drain(&self) {
+    /// Takes the bytes out of the pipe; whether somebody rang, and not only our own thread. Look at
+    /// everything afterwards. Who rang will not ring again for this period of sleep, whether there
+    /// was anything to find or not: if so, [`disarm`](Self::disarm) before the next sleep.
+    pub fn drain(&self) -> bool {
         // A peer that keeps the pipe full only costs itself: what is left is a wake-up for nothing.
         let mut bytes = [0; 512];
-        while read(&self.read_end, &mut bytes) == Err(Errno::EINTR) {}
+        loop {
+            match read(&self.read_end, &mut bytes) {
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+                Ok(taken) => {
+                    return taken == bytes.len() || bytes[..taken].iter().any(|b| *b != CERTAIN);
+                }
+            }
+        }
     }
 
     /// Sleeps until somebody rings or the deadline has passed; returns at once if somebody rang
     /// since the last [`drain`](Self::drain). Signals do not end it.
     pub fn sleep(&mut self, deadline: Option<Instant>) -> Woken {
-        if self.poll(deadline) && self.became_certain() {
-            self.drain();
+        if self.poll(deadline) && self.became_certain() && !self.drain() {
             return Woken::LookAgain;
         }
         Woken::Up
@@ -141,6 +150,12 @@ impl Bell {
             self.certain = self.period;
         }
         now
+    }
+
+    /// Whether the global fence has been executed for this period.
+    #[cfg(test)]
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.sleeper.is_confirmed(self.period)
     }
 
     /// Waits for the pipe; `false` when the deadline has passed.
@@ -212,7 +227,7 @@ impl Ringer {
         self.rung = period;
         if self.sigpipe_ignored {
             // Whatever comes of it: see there.
-            let _ = ring_plainly(&self.pipe);
+            let _ = ring_plainly(&self.pipe, RING);
         } else {
             ring(&self.pipe);
         }

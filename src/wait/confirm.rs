@@ -10,7 +10,7 @@
 //! it parks, and the next doorbell that is armed wakes it: a process that only sleeps, or only
 //! spins, has no timer ticking.
 
-use super::ring::ring;
+use super::ring::ring_certain;
 use crate::ring::Position;
 use crate::segment::Process;
 use crate::sync::{AtomicU64, Ordering, full_fence, global_fence};
@@ -50,7 +50,7 @@ impl Sleeper {
         self.confirmed.store(period, Ordering::Release);
         // Relaxed: a sleeper that has just woken up is woken for nothing.
         if self.word.word().load(Ordering::Relaxed) == period {
-            ring(&self.write_end);
+            ring_certain(&self.write_end);
         }
     }
 

@@ -34,6 +34,8 @@ mod bell;
 mod confirm;
 mod ring;
 mod strategy;
+#[cfg(test)]
+mod tests;
 
 pub use bell::{Bell, Ringer, Woken};
 pub(crate) use confirm::{Chore, armed, take_on};

@@ -21,11 +21,18 @@ pub(super) fn is_sigpipe_ignored() -> bool {
     asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
+/// What those write who ring.
+pub(super) const RING: u8 = 1;
+
+/// What our own thread writes that makes sleep certain. (A peer may write it too, and then is not
+/// heard: it has itself to blame.)
+pub(super) const CERTAIN: u8 = 2;
+
 /// Rings where SIGPIPE is ignored. A full pipe has been rung already; a broken one has nobody to
 /// wake.
-pub(super) fn ring_plainly(pipe: impl AsFd) -> Result<(), Errno> {
+pub(super) fn ring_plainly(pipe: impl AsFd, byte: u8) -> Result<(), Errno> {
     loop {
-        match write(&pipe, &[1]) {
+        match write(&pipe, &[byte]) {
             Err(Errno::EINTR) => {}
             result => return result.map(drop),
         }
@@ -34,10 +41,19 @@ pub(super) fn ring_plainly(pipe: impl AsFd) -> Result<(), Errno> {
 
 /// Rings, and takes back the signal that the kernel sends if nobody holds the other end.
 pub(crate) fn ring(pipe: impl AsFd) {
+    ring_with(pipe, RING);
+}
+
+/// As [`ring`], with the byte of our own thread that makes sleep certain.
+pub(super) fn ring_certain(pipe: impl AsFd) {
+    ring_with(pipe, CERTAIN);
+}
+
+fn ring_with(pipe: impl AsFd, byte: u8) {
     let mut signal = SigSet::empty();
     signal.add(Signal::SIGPIPE);
     let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
-    let result = ring_plainly(pipe);
+    let result = ring_plainly(pipe, byte);
     let Some(before) = before else { return };
     if result == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, demo, hubs, up};
+use crate::{bench, bus, demo, hubs, links, stat, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +16,8 @@ Examples:
   ephapse hubs                              see who has joined
   ephapse sub 'robot.>'                     see what is published
   ephapse pub robot.pose '{\"x\": 1}'         publish something
-  ephapse demo                              watch three processes at work
+  ephapse stat --watch 1                    see what is counted, each second
+  ephapse demo                              watch four processes at work
   ephapse bench latency --size 32           how long an event takes, beside the bare floor
   ephapse completions bash > ephapse.bash   completions for a shell
 
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     /// List the hubs that have joined a domain.
     Hubs(hubs::HubsArgs),
+    /// List the links between the hubs of a domain.
+    Links(links::LinksArgs),
     /// Publish events on a subject.
     Pub(bus::PubArgs),
     /// Print the events on subjects that match a pattern.
@@ -83,7 +86,9 @@ pub(crate) enum Command {
     Reply(bus::ReplyArgs),
     /// List the subjects of a domain.
     Subjects(bus::SubjectsArgs),
-    /// Show it at work: three processes, two links, this host as the source of events.
+    /// Show what hubs and supervisor have counted, also of those that are stopped.
+    Stat(stat::StatArgs),
+    /// Show it at work: four processes, links and a broadcast, this host as the source of events.
     Demo(demo::DemoArgs),
     /// Measure latency, throughput, and how fast changes are coped with.
     Bench(bench::BenchArgs),

@@ -49,6 +49,7 @@ fn help_shows_examples() {
         "request",
         "reply",
         "subjects",
+        "stat",
         "demo",
         "bench",
         "bench fanout",

@@ -133,9 +133,12 @@ impl<T> Publisher<T> {
         &self.subject
     }
 
-    /// Subscriptions that want its events now.
+    /// Subscriptions that want its events now. None after fork, in the child.
     #[must_use]
     pub fn receivers(&self) -> u32 {
+        if !self.sender.hub.process.is_current() {
+            return 0; // and `send` says why
+        }
         self.sender.outbox.with(|outbox| outbox.receivers(self.row, 0)).unwrap_or(0)
     }
 

@@ -70,11 +70,9 @@ impl Subscription {
         if !self.hub.process.is_current() {
             return Err(RecvError::Forked);
         }
-        if self.bell.is_armed() {
-            self.bell.drain();
-        }
+        let rang = self.bell.is_armed() && self.bell.drain();
         let found = self.find();
-        if !matches!(found, Ok(None)) {
+        if rang || !matches!(found, Ok(None)) {
             self.bell.disarm();
         }
         match found? {
@@ -168,8 +166,9 @@ impl Subscription {
     /// The descriptor was readable, and is to be waited for again.
     #[cfg(feature = "tokio")]
     pub(super) fn rung(&mut self) {
-        self.bell.drain();
-        self.bell.disarm();
+        if self.bell.drain() {
+            self.bell.disarm();
+        }
     }
 
     /// How it waits.

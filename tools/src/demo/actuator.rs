@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ephapse::{Event, Hub, Received};
 
+use super::beside::Beside;
 use super::counted::{Incoming, Outgoing};
 use super::events::{Ack, Decision, End, Line};
 use super::report::{Data, Final, Report};
@@ -31,7 +32,8 @@ const WRITE_BYTES: usize = 1 << 17;
 pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
     let mut hub: Hub = join(ACTUATOR, args)?;
     let planner = hub.accept_timeout(START_LIMIT)?;
-    let planner = Outgoing::new(planner.context("the planner has opened no link")?);
+    let planner = planner.context("the planner has opened no link")?;
+    let planner = Outgoing::new(planner, Beside::new(&hub, ACTUATOR)?);
     let output = match args.duration {
         Some(_) => None,
         None => Some(Output::open(args.to_stdout)?),
@@ -40,7 +42,8 @@ pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
     let mut actuator = Actuator { planner, events, output, data: Data::default(), ended: false };
     actuator.work(&mut hub)?;
     let data = actuator.output.is_some().then_some(actuator.data);
-    let (sent, received) = (vec![actuator.planner.report()], vec![actuator.events.report()]);
+    let Actuator { planner, events, .. } = actuator;
+    let (sent, received) = (vec![planner.close()?], vec![events.report()]);
     Ok(Final { sent, received, data, ..Final::default() })
 }
 
@@ -79,7 +82,7 @@ impl Actuator {
     }
 
     fn take(&mut self, received: &Received<'_>) -> Result<()> {
-        self.events.time(received);
+        self.events.time(received.timestamp());
         match received.schema() {
             Decision::SCHEMA => {
                 let decision = received.get::<Decision>()?;

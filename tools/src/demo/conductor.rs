@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Input, Output};
+use super::kills::{Killer, await_ready};
 use super::report::{Final, Report};
 use super::summary::{Books, Summary};
-use super::{ACTUATOR, DemoArgs, PLANNER, SENSOR};
+use super::{ACTUATOR, DemoArgs, LOGGER, PLANNER, SENSOR};
 use crate::children::{Heard, Stage};
 use crate::signals::{self, StopFlag};
 use crate::ui::{Progress, Stream, Ui, format};
@@ -23,8 +24,9 @@ const SLACK: Duration = Duration::from_secs(60);
 /// When one process fails because of another, the other's own account is on its way.
 const CAUSE_WAIT: Duration = Duration::from_millis(500);
 
-/// The order of start: who is linked to is there before who links.
-const ROLES: [&str; 3] = [ACTUATOR, PLANNER, SENSOR];
+/// The order of start: who follows is there before who publishes, who is linked to before who
+/// links.
+const ROLES: [&str; 4] = [LOGGER, ACTUATOR, PLANNER, SENSOR];
 
 /// Runs the demo; success means that all books agree.
 pub(crate) fn run(args: DemoArgs, ui: &Ui) -> Result<ExitCode> {
@@ -40,7 +42,10 @@ pub(crate) fn run(args: DemoArgs, ui: &Ui) -> Result<ExitCode> {
     let mut stage = Stage::open(ui, "demo")?;
     start(&mut stage, &args, input, output.as_ref())?;
     let deadline = output.is_none().then(|| Instant::now() + args.duration + SLACK);
-    let mut conductor = Conductor::new(&stop, deadline, ui.progress());
+    let mut conductor = Conductor::new(&stop, deadline, ui);
+    if args.kill {
+        conductor.killer = Some(Killer::start(&args, &mut stage)?);
+    }
     let ended = conductor.conduct(&mut stage);
     let elapsed = conductor.started.elapsed();
     conductor.progress.clear();
@@ -51,7 +56,8 @@ pub(crate) fn run(args: DemoArgs, ui: &Ui) -> Result<ExitCode> {
     if conductor.interrupted && !is_stream {
         bail!("interrupted: the input has not been read to its end, and the output is not kept");
     }
-    let summary = Summary::new(&books, elapsed, conductor.interrupted);
+    let killed = conductor.killer.map(Killer::killed);
+    let summary = Summary::new(&books, elapsed, conductor.interrupted, killed);
     if summary.ok
         && let Some(output) = output
     {
@@ -64,7 +70,7 @@ pub(crate) fn run(args: DemoArgs, ui: &Ui) -> Result<ExitCode> {
         summary.print(ui, stream)?;
     }
     if !summary.ok {
-        bail!("the books of the two ends do not agree: events were lost or repeated");
+        bail!("the books of the two ends do not agree: events were lost, repeated or out of order");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,6 +98,9 @@ fn start(
             Some(_) => {}
         }
         stage.start(role, arguments, data)?;
+        if role == LOGGER {
+            await_ready(stage, role)?;
+        }
     }
     Ok(())
 }
@@ -105,7 +114,9 @@ struct Trouble {
 struct Conductor<'a> {
     stop: &'a StopFlag,
     deadline: Option<Instant>,
+    ui: &'a Ui,
     progress: Progress,
+    killer: Option<Killer>,
     started: Instant,
     live: Live,
     books: Books,
@@ -116,11 +127,13 @@ struct Conductor<'a> {
 }
 
 impl<'a> Conductor<'a> {
-    fn new(stop: &'a StopFlag, deadline: Option<Instant>, progress: Progress) -> Conductor<'a> {
+    fn new(stop: &'a StopFlag, deadline: Option<Instant>, ui: &'a Ui) -> Conductor<'a> {
         Conductor {
             stop,
             deadline,
-            progress,
+            ui,
+            progress: ui.progress(),
+            killer: None,
             started: Instant::now(),
             live: Live::default(),
             books: Books::default(),
@@ -131,7 +144,7 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Until all three have ended, one has failed, or the user has lost patience.
+    /// Until all have ended, one has failed, or the user has lost patience.
     fn conduct(&mut self, stage: &mut Stage) -> Result<Books> {
         while self.ended < ROLES.len() {
             if self.stop.is_set() && self.sensor_ready && !self.asked_to_stop {
@@ -144,6 +157,7 @@ impl<'a> Conductor<'a> {
             if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
                 bail!("the processes have not finished in time");
             }
+            self.kill(stage)?;
             if let Some(heard) = stage.crew.hear(LOOK)?
                 && let Err(trouble) = self.heard(heard, stage)
             {
@@ -151,6 +165,15 @@ impl<'a> Conductor<'a> {
             }
         }
         Ok(std::mem::take(&mut self.books))
+    }
+
+    /// While samples are on their way from the sensor to the actuator.
+    fn kill(&mut self, stage: &mut Stage) -> Result<()> {
+        let flows = self.live.flows() && self.ended == 0 && !self.asked_to_stop;
+        match &mut self.killer {
+            Some(killer) if flows => killer.work(stage, self.ui, &mut self.progress),
+            _ => Ok(()),
+        }
     }
 
     fn stop_sensor(&mut self, stage: &mut Stage) {
@@ -170,7 +193,7 @@ impl<'a> Conductor<'a> {
             Trouble::own(anyhow!(error).context(format!("the {from} has said \"{text}\"")))
         })?;
         match report {
-            Report::Ready => self.sensor_ready = true,
+            Report::Ready => self.sensor_ready |= from == SENSOR,
             Report::Live { events, state } => self.live.update(from, events, state),
             Report::OutputClosed => self.stop_sensor(stage),
             Report::Failed { message, consequence } => {
@@ -189,6 +212,7 @@ impl<'a> Conductor<'a> {
         let place = match from {
             SENSOR => &mut self.books.sensor,
             PLANNER => &mut self.books.planner,
+            LOGGER => &mut self.books.logger,
             _ => &mut self.books.actuator,
         };
         *place = Some(books);
@@ -199,7 +223,8 @@ impl<'a> Conductor<'a> {
             SENSOR => self.books.sensor.is_some(),
             PLANNER => self.books.planner.is_some(),
             ACTUATOR => self.books.actuator.is_some(),
-            // The supervisor serves to the end.
+            LOGGER => self.books.logger.is_some(),
+            // The supervisor serves to the end, and the guest is there as long.
             _ => false,
         };
         if !(reported && status.success()) {
@@ -270,6 +295,10 @@ impl Live {
         let meter = if from == PLANNER { &mut self.planner } else { &mut self.actuator };
         meter.update(events);
         self.state = state.or(self.state.take());
+    }
+
+    fn flows(&self) -> bool {
+        self.planner.last.is_some() && self.actuator.last.is_some()
     }
 
     fn line(&self) -> Option<String> {

@@ -1,11 +1,14 @@
 //! Both ends of a link with their own books: what was sent, what came, what is missing.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ephapse::{Event, Link, Received, SendError};
+use ephapse::{Event, Link, SendError, Timestamp};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+
+use super::beside::Beside;
 
 /// One-way times are kept to three digits, up to ten minutes; a longer one counts as that.
 const DIGITS: u8 = 3;
@@ -15,12 +18,13 @@ const LONGEST_NS: u64 = 600 * 1_000_000_000;
 pub(crate) struct Outgoing {
     link: Link,
     sent: u64,
+    beside: Beside,
 }
 
 impl Outgoing {
-    /// Numbers the events of `link` from zero.
-    pub(crate) fn new(link: Link) -> Outgoing {
-        Outgoing { link, sent: 0 }
+    /// Numbers the events of `link` from zero, and publishes notes of them.
+    pub(crate) fn new(link: Link, beside: Beside) -> Outgoing {
+        Outgoing { link, sent: 0, beside }
     }
 
     /// The number of the next event, and how many have been sent.
@@ -53,9 +57,11 @@ impl Outgoing {
         self.link.max_payload()
     }
 
-    /// The end's books.
-    pub(crate) fn report(&self) -> Sent {
-        Sent { to: self.link.peer().to_owned(), events: self.sent }
+    /// Nothing more will be sent: says so to who follows; the end's books.
+    pub(crate) fn close(mut self) -> Result<Sent> {
+        self.beside.end(self.sent)?;
+        let (to, published) = (self.link.peer().to_owned(), self.beside.published());
+        Ok(Sent { to, events: self.sent, published })
     }
 
     fn settle(&mut self, sent: Result<(), SendError>) -> Result<()> {
@@ -63,7 +69,7 @@ impl Outgoing {
             format!("cannot send event {} to \"{}\"", self.sent, self.link.peer())
         })?;
         self.sent += 1;
-        Ok(())
+        self.beside.follow(self.sent - 1)
     }
 }
 
@@ -72,8 +78,10 @@ pub(crate) struct Incoming {
     from: String,
     next: u64,
     events: u64,
-    lost: u64,
+    /// Numbers that have been passed over.
+    missing: Vec<Range<u64>>,
     repeated: u64,
+    out_of_order: u64,
     one_way: Histogram<u64>,
 }
 
@@ -82,12 +90,13 @@ impl Incoming {
     pub(crate) fn new(from: &str) -> Result<Incoming> {
         let one_way =
             Histogram::new_with_max(LONGEST_NS, DIGITS).context("cannot make a histogram")?;
-        Ok(Incoming { from: from.to_owned(), next: 0, events: 0, lost: 0, repeated: 0, one_way })
+        let (from, missing) = (from.to_owned(), Vec::new());
+        Ok(Incoming { from, next: 0, events: 0, missing, repeated: 0, out_of_order: 0, one_way })
     }
 
     /// Notes how long an event was under way. First of all, so that reading it does not count.
-    pub(crate) fn time(&mut self, received: &Received<'_>) {
-        if let Some(timestamp) = received.timestamp() {
+    pub(crate) fn time(&mut self, sent: Option<Timestamp>) {
+        if let Some(timestamp) = sent {
             self.record(timestamp.age_ns());
         }
     }
@@ -99,11 +108,21 @@ impl Incoming {
     /// Notes the number that an event carries.
     pub(crate) fn count(&mut self, number: u64) {
         self.events += 1;
-        if number < self.next {
-            self.repeated += 1;
-        } else {
-            self.lost += number - self.next;
-            self.next = number + 1;
+        if number >= self.next {
+            if number > self.next {
+                self.missing.push(self.next..number);
+            }
+            self.next = number.saturating_add(1);
+            return;
+        }
+        match self.missing.iter().position(|gap| gap.contains(&number)) {
+            None => self.repeated += 1,
+            Some(index) => {
+                self.out_of_order += 1;
+                let gap = self.missing.swap_remove(index);
+                let rest = [gap.start..number, number + 1..gap.end];
+                self.missing.extend(rest.into_iter().filter(|gap| !gap.is_empty()));
+            }
         }
     }
 
@@ -118,8 +137,9 @@ impl Incoming {
         Arrived {
             from: self.from.clone(),
             events: self.events,
-            lost: self.lost,
+            lost: self.missing.iter().map(|gap| gap.end - gap.start).sum(),
             repeated: self.repeated,
+            out_of_order: self.out_of_order,
             one_way_ns: Percentiles {
                 p50: at(0.5),
                 p90: at(0.9),
@@ -136,6 +156,8 @@ impl Incoming {
 pub(crate) struct Sent {
     pub(crate) to: String,
     pub(crate) events: u64,
+    /// Notes of them, beside the link.
+    pub(crate) published: u64,
 }
 
 /// What a receiver knows at the end.
@@ -145,6 +167,7 @@ pub(crate) struct Arrived {
     pub(crate) events: u64,
     pub(crate) lost: u64,
     pub(crate) repeated: u64,
+    pub(crate) out_of_order: u64,
     pub(crate) one_way_ns: Percentiles,
 }
 
@@ -175,13 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn gaps_and_repeats_are_told_apart() -> Result<()> {
+    fn gaps_repeats_and_disorder_are_told_apart() -> Result<()> {
         let mut incoming = Incoming::new("a")?;
-        for number in [0, 1, 1, 4, 5, 3] {
+        for number in [0, 1, 1, 6, 7, 3, 3, 5] {
             incoming.count(number);
         }
         let report = incoming.report();
-        assert_eq!((report.events, report.lost, report.repeated), (6, 2, 2));
+        assert_eq!((report.events, report.lost), (8, 2));
+        assert_eq!((report.repeated, report.out_of_order), (2, 2));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the three processes send. Every event carries its sender's own number, so that receivers
+//! What the processes send. Every event carries its sender's own number, so that receivers
 //! can tell what is lost or repeated without trusting the runtime that is being shown.
 
 use ephapse::{Event, Schema};
@@ -90,6 +90,15 @@ pub(crate) struct Ack {
     pub(crate) number: u64,
     pub(crate) handled: u64,
     /// The end has been reached, and the output is complete.
+    pub(crate) last: bool,
+}
+
+/// Published beside the links: event `event` was sent over the sender's link.
+#[derive(Clone, Copy, Debug, Event, Archive, Serialize)]
+pub(crate) struct Note {
+    pub(crate) number: u64,
+    pub(crate) event: u64,
+    /// The sender is done, after so many events.
     pub(crate) last: bool,
 }
 

@@ -4,17 +4,24 @@
 //!              samples or lines           decisions or lines
 //!    sensor ───────────────────▶ planner ─────────────────────▶ actuator
 //!                                   ◀───── acknowledgements ─────┘
+//!       ┊                           ┊                            ┊
+//!       └┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ notes, published ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┘┄▶ logger
 //! ```
 //!
-//! Three processes and a supervisor, in a domain of their own that vanishes with the run. The
-//! parent starts them, listens to their reports, and compares the books of both ends of each link.
+//! Four processes and a supervisor, in a domain of their own that vanishes with the run. The
+//! parent starts them, listens to their reports, and compares the books of both ends of each link,
+//! and those of the logger. With `--kill` the supervisor and a guest do not live as long.
 
 mod actuator;
 mod averages;
+mod beside;
 mod conductor;
 mod counted;
 mod events;
 mod files;
+mod guest;
+mod kills;
+mod logger;
 mod planner;
 mod report;
 mod sampler;
@@ -35,9 +42,14 @@ use crate::ui::Ui;
 const SENSOR: &str = "sensor";
 const PLANNER: &str = "planner";
 const ACTUATOR: &str = "actuator";
+const LOGGER: &str = "logger";
+const GUEST: &str = "guest";
 
 /// How long the processes may take to find one another.
 const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// Nobody who lives is overtaken, however crowded the machine is.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the planner and the actuator say how far they are.
 const LIVE_EVERY: Duration = Duration::from_millis(100);
@@ -45,7 +57,7 @@ const LIVE_EVERY: Duration = Duration::from_millis(100);
 /// Looking at the clock for every event would be measurable.
 const LIVE_STRIDE: u64 = 256;
 
-/// One for each of the three, and one for whatever else goes on.
+/// One for each of the three that are linked, and one for whatever else goes on.
 const CORES_TO_SPIN: usize = 4;
 
 /// Arguments of `demo`.
@@ -54,6 +66,7 @@ const CORES_TO_SPIN: usize = 4;
 Examples:
   ephapse demo                                     sample this host for five seconds
   ephapse demo --duration 1m
+  ephapse demo --kill                              while others are killed
   ephapse demo --json | jq '.links[].one_way_ns'
   ephapse demo --input access.log --output copy    pass a file's lines through
   journalctl -f | ephapse demo --input - | grep -i error")]
@@ -71,6 +84,11 @@ pub(crate) struct DemoArgs {
     /// output. The summary then goes to standard error.
     #[arg(long, value_name = "FILE", requires = "input", default_value = "-")]
     output: PathBuf,
+
+    /// Again and again kill the supervisor, and a bystander that follows everything; nothing may
+    /// be lost, repeated or out of order among the others.
+    #[arg(long, conflicts_with = "input")]
+    kill: bool,
 
     /// Print the summary as one JSON object.
     #[arg(long)]
@@ -102,6 +120,8 @@ enum Role {
     Sensor,
     Planner,
     Actuator,
+    Logger,
+    Guest,
 }
 
 /// Runs the demo.
@@ -115,6 +135,8 @@ pub(crate) fn role(args: RoleArgs) -> Result<ExitCode> {
         Role::Sensor => sensor::run(&args),
         Role::Planner => planner::run(&args),
         Role::Actuator => actuator::run(&args),
+        Role::Logger => logger::run(&args),
+        Role::Guest => guest::run(&args),
     };
     report::conclude(&outcome)?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -123,7 +145,8 @@ pub(crate) fn role(args: RoleArgs) -> Result<ExitCode> {
 fn join(name: &str, args: &RoleArgs) -> Result<Hub, Error> {
     // The first age that is asked for measures the host's counter for 10 ms: not while events wait.
     let _ = Timestamp::now().age_ns();
-    Hub::builder(name).domain(Domain::at(&args.dir)).wait(wait()).connect()
+    let builder = Hub::builder(name).domain(Domain::at(&args.dir)).wait(wait());
+    builder.patience(PATIENCE).connect()
 }
 
 /// One that spins before it sleeps is the quickest to see an event, as long as it has a core to

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ephapse::{Event, Hub, Received, RecvError};
 
 use super::averages::Averages;
+use super::beside::Beside;
 use super::counted::{Incoming, Outgoing};
 use super::events::{Ack, CpuSample, Decision, End, Line, LoadSample, MemorySample, ProcessSample};
 use super::report::{Data, Final, Report};
@@ -21,7 +22,8 @@ const LAST_ACK_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
     let mut hub: Hub = join(PLANNER, args)?;
     hub.wait_for(ACTUATOR, START_LIMIT)?;
-    let actuator = Outgoing::new(hub.link_with(ACTUATOR, link_options())?);
+    let beside = Beside::new(&hub, PLANNER)?;
+    let actuator = Outgoing::new(hub.link_with(ACTUATOR, link_options())?, beside);
     let from_sensor = hub.accept_timeout(START_LIMIT)?;
     let _from_sensor = from_sensor.context("the sensor has opened no link")?;
     let mut planner = Planner {
@@ -36,7 +38,7 @@ pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
         last_ack: false,
     };
     planner.work(&mut hub, args.duration.is_some())?;
-    Ok(planner.report(args.duration.is_some()))
+    planner.close(args.duration.is_some())
 }
 
 struct Planner {
@@ -90,7 +92,7 @@ impl Planner {
         if received.schema() == Ack::SCHEMA {
             return self.acknowledged(received);
         }
-        self.samples.time(received);
+        self.samples.time(received.timestamp());
         match received.schema() {
             CpuSample::SCHEMA => {
                 let sample = received.get::<CpuSample>()?;
@@ -150,7 +152,7 @@ impl Planner {
     }
 
     fn acknowledged(&mut self, received: &Received<'_>) -> Result<()> {
-        self.acks.time(received);
+        self.acks.time(received.timestamp());
         let ack = received.get::<Ack>()?;
         self.acks.count(ack.number.to_native());
         self.handled = ack.handled.to_native();
@@ -158,12 +160,12 @@ impl Planner {
         Ok(())
     }
 
-    fn report(&self, sampling: bool) -> Final {
-        Final {
-            sent: vec![self.actuator.report()],
+    fn close(self, sampling: bool) -> Result<Final> {
+        Ok(Final {
+            sent: vec![self.actuator.close()?],
             received: vec![self.samples.report(), self.acks.report()],
             decisions: sampling.then(|| self.averages.decisions()),
             data: (!sampling).then_some(self.data),
-        }
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::ui::with_causes;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub(crate) enum Report {
-    /// The sensor can be asked to stop from here on.
+    /// The sensor can be asked to stop from here on; the logger and the guest have subscribed.
     Ready,
     /// Now and then: how many events have come so far, and what they amount to.
     Live { events: u64, state: Option<String> },

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use ephapse::Hub;
 
+use super::beside::Beside;
 use super::counted::Outgoing;
 use super::events::{End, Line};
 use super::report::{Data, Final, Report};
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
     tell_parent(&Report::Ready)?;
     let mut hub: Hub = super::join(SENSOR, args)?;
     hub.wait_for(PLANNER, START_LIMIT)?;
-    let mut planner = Outgoing::new(hub.link_with(PLANNER, link_options())?);
+    let beside = Beside::new(&hub, SENSOR)?;
+    let mut planner = Outgoing::new(hub.link_with(PLANNER, link_options())?, beside);
     let data = match args.duration {
         Some(duration) => {
             sample_until(Instant::now() + duration, &stop, &mut planner)?;
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &RoleArgs) -> Result<Final> {
     };
     let count = planner.number();
     planner.send(&End { number: count, count })?;
-    Ok(Final { sent: vec![planner.report()], data, ..Final::default() })
+    Ok(Final { sent: vec![planner.close()?], data, ..Final::default() })
 }
 
 fn sample_until(deadline: Instant, stop: &StopFlag, planner: &mut Outgoing) -> Result<()> {

@@ -13,9 +13,15 @@ pub(crate) struct Table {
 impl Table {
     /// A table with this head, whose first `names` columns are names.
     pub(crate) fn new<const N: usize>(head: [&str; N], names: usize) -> Table {
+        Table::with_head(head.map(str::to_owned).to_vec(), names)
+    }
+
+    /// The same, with as many columns as it turns out.
+    pub(crate) fn with_head(head: Vec<String>, names: usize) -> Table {
         let mut inner = comfy_table::Table::new();
+        let columns = head.len();
         inner.set_content_arrangement(ContentArrangement::Disabled).set_header(head);
-        Table { inner, columns: N, names }
+        Table { inner, columns, names }
     }
 
     /// Adds a row; one cell for each column.
