@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Input, Output};
-use super::kills::{Killer, await_ready};
+use super::kills::{Killer, QUIETLY, await_ready};
 use super::report::{Final, Report};
 use super::summary::{Books, Summary};
 use super::{ACTUATOR, DemoArgs, LOGGER, PLANNER, SENSOR};
@@ -83,7 +83,11 @@ fn start(
 ) -> Result<()> {
     let mut data_in = input.map(Input::into_stdio);
     for role in ROLES {
-        let mut arguments: Vec<OsString> = vec!["demo-role".into(), role.into()];
+        let mut arguments: Vec<OsString> = Vec::new();
+        if args.kill {
+            arguments.push(QUIETLY.into());
+        }
+        arguments.extend(["demo-role".into(), role.into()]);
         let data = match (role, output) {
             (SENSOR, Some(_)) => data_in.take().unwrap_or_else(Stdio::null),
             (ACTUATOR, Some(output)) => output.stdio()?,

@@ -21,6 +21,9 @@ const QUIET: Duration = Duration::from_millis(500);
 
 const SUPERVISOR: &str = "supervisor";
 
+/// For the processes of such a run: each of them would warn whenever the supervisor goes.
+pub(crate) const QUIETLY: &str = "-qq";
+
 /// Who is killed, in turn.
 const VICTIMS: [&[&str]; 3] = [&[GUEST], &[SUPERVISOR], &[SUPERVISOR, GUEST]];
 
@@ -88,7 +91,7 @@ impl Killer {
 
 /// Returns when it has subscribed.
 fn start_guest(stage: &mut Stage) -> Result<()> {
-    stage.start(GUEST, ["demo-role", GUEST], Stdio::null())?;
+    stage.start(GUEST, [QUIETLY, "demo-role", GUEST], Stdio::null())?;
     await_ready(stage, GUEST)
 }
 
