@@ -105,7 +105,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "demo",
-        about: "three processes, linked; nothing lost",
+        about: "four processes, linked and not; nothing lost",
         needs: &[],
         lines: || {
             let line = "cargo run --release -- demo --duration 2s --json";
