@@ -13,7 +13,7 @@ use ephapse::{
     Error, Hub, Path, Publisher, RecvError, RequestError, SendError, Sent, Subscription,
 };
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Events that the parent sends: before, during and after the child's life.
@@ -30,6 +30,7 @@ fn child_entry() {
         Some("drops-all") => in_fork(false, drop),
         Some("drops-all-linked") => in_fork(true, drop),
         Some("opens-its-own") => in_fork(true, opens_its_own),
+        Some("outlives") => outlives(),
         Some(other) => panic!("no role {other}"),
     }
 }
@@ -49,6 +50,15 @@ fn forked(play: impl FnOnce()) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+fn fork_off(play: impl FnOnce(Inherited), inherited: Inherited) -> (Pid, Inherited) {
+    // SAFETY: the child uses what a forked child of a process with threads may use: what glibc
+    // keeps in order across fork (its allocator), and the library that is tested here.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => forked(|| play(inherited)),
+        ForkResult::Parent { child } => (child, inherited),
+    }
+}
+
 /// Sends before the fork, during the child's life, and after it.
 fn in_fork(linked: bool, play: fn(Inherited)) {
     let mut hub = roles::join("parent");
@@ -66,12 +76,7 @@ fn in_fork(linked: bool, play: fn(Inherited)) {
     assert_eq!(roles::listen(), "subscribed");
     let mut inherited = Inherited { sending, reading, hub };
     inherited.reading.arm();
-    // SAFETY: the child uses what a forked child of a process with threads may use: what glibc
-    // keeps in order across fork (its allocator), and the library that is tested here.
-    let child = match unsafe { fork() }.unwrap() {
-        ForkResult::Child => forked(|| play(inherited)),
-        ForkResult::Parent { child } => child,
-    };
+    let (child, inherited) = fork_off(play, inherited);
     let Inherited { mut sending, mut reading, hub } = inherited;
     for i in 1..EVENTS {
         assert_eq!(sending.send(&pose(i)).unwrap().receivers, 2);
@@ -83,7 +88,10 @@ fn in_fork(linked: bool, play: fn(Inherited)) {
     // The other direction works too.
     for i in 0..EVENTS {
         let event = reading.recv_timeout(LONG).unwrap().expect("an answer");
-        assert_eq!((event.source(), event.get::<Pose>().unwrap().stamp_ns.to_native()), ("test", i));
+        assert_eq!(
+            (event.source(), event.get::<Pose>().unwrap().stamp_ns.to_native()),
+            ("test", i)
+        );
     }
     let names: Vec<String> = hub.hubs().unwrap().into_iter().map(|hub| hub.name).collect();
     assert_eq!(names, ["test", "parent"]);
@@ -163,9 +171,7 @@ fn opens_its_own(inherited: Inherited) {
         assert_eq!(event.get::<Pose>().unwrap().stamp_ns, i);
     }
     let _link = own.link_to("test").unwrap();
-    eventually("the link is used", || {
-        to_test.send(&pose(100)).unwrap().path == Path::Links
-    });
+    eventually("the link is used", || to_test.send(&pose(100)).unwrap().path == Path::Links);
     let names: Vec<String> = own.hubs().unwrap().into_iter().map(|hub| hub.name).collect();
     assert_eq!(names, ["test", "parent", "forked"]);
     drop(own);
@@ -173,6 +179,21 @@ fn opens_its_own(inherited: Inherited) {
     let Inherited { mut sending, mut reading, .. } = inherited;
     refused(sending.send(&pose(7)));
     refused_receiving(reading.try_recv());
+}
+
+/// Dies when its child has been told to go on alone.
+fn outlives() {
+    let hub = roles::join("parent");
+    let reading = hub.subscribe(["to.parent"]).unwrap();
+    let sending = hub.publisher("from.parent").unwrap();
+    let grandchild = |_: Inherited| {
+        // Not the parent's death but the test's end is this one's: its standard input closes.
+        nix::sys::prctl::set_pdeathsig(None).unwrap();
+        roles::tell("alone");
+        roles::listen();
+    };
+    let (_child, _inherited) = fork_off(grandchild, Inherited { sending, reading, hub });
+    std::thread::park();
 }
 
 fn stamp(reading: &mut Subscription) -> u64 {
@@ -233,6 +254,23 @@ fn a_forked_child_of_a_subscription_that_was_about_to_sleep() {
 fn a_forked_child_that_drops_what_it_inherited() {
     play("drops-all");
     play("drops-all-linked");
+}
+
+#[test]
+fn a_forked_child_does_not_keep_its_dead_parent_alive() {
+    let domain = Domain::new();
+    let hub = domain.hub("test");
+    let mut reading = hub.subscribe(["from.parent"]).unwrap();
+    let sending = hub.publisher::<Pose>("to.parent").unwrap();
+    let mut child = Child::start("outlives", &domain.domain(), "outlives");
+    child.expect("alone");
+    assert!(reading.try_recv().unwrap().is_none());
+    assert_eq!((reading.source_count(), sending.receivers()), (1, 1));
+    child.kill();
+    eventually("what it published and subscribed to is over", || {
+        assert!(reading.try_recv().unwrap().is_none());
+        (reading.source_count(), sending.receivers()) == (0, 0)
+    });
 }
 
 #[test]

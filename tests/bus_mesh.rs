@@ -21,6 +21,9 @@ const HUBS: usize = 128;
 const PER_LINK: u64 = 5;
 const BESIDES: u64 = 1_000;
 
+const STEPS: [&str; 9] =
+    ["join", "link", "greet", "hear", "subscribe", "publish", "say", "hear all", "leave"];
+
 const IDLE_LINKS: usize = 100;
 
 #[test]
@@ -58,7 +61,9 @@ fn hubs() -> usize {
     let possible = (1..=wanted).rev().find(|hubs| needed(*hubs) <= allowed).unwrap();
     if possible < wanted {
         let needed = needed(wanted);
-        say(&format!("{possible} hubs, not {wanted}: those need {needed} descriptors of {allowed}"));
+        say(&format!(
+            "{possible} hubs, not {wanted}: those need {needed} descriptors of {allowed}"
+        ));
     }
     possible
 }
@@ -163,6 +168,7 @@ fn members() {
             "publish" => each(&Member::publish),
             "say" => each(&|member| member.say_to_all(all)),
             "hear all" => each(&|member| member.hear_all(all)),
+            "leave" => members.clear(),
             "join" => {}
             other => panic!("no step {other}"),
         }
@@ -181,8 +187,7 @@ fn each_is_linked_to_every_other() {
             Child::start("members", &domain.domain(), &name)
         })
         .collect();
-    let steps = ["join", "link", "greet", "hear", "subscribe", "publish", "say", "hear all"];
-    for step in steps {
+    for step in STEPS {
         let began = Instant::now();
         children.iter_mut().for_each(|child| child.say(step));
         let mut all = held();

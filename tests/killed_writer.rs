@@ -346,7 +346,10 @@ fn a_thousand_killed_writers_leave_nothing_half_written_and_nothing_behind() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    assert_eq!(files, ["supervisor.epoch", "supervisor.lock", "supervisor.sock"]);
+    assert_eq!(
+        files,
+        ["supervisor.epoch", "supervisor.flight", "supervisor.lock", "supervisor.sock"]
+    );
     drop(hub);
     drop(domain);
     before.wait_for_return();

@@ -145,7 +145,10 @@ pub(crate) fn run(args: StatArgs, ui: &Ui) -> Result<ExitCode> {
 /// Says when the process has been asked to stop.
 fn watch_signals() -> Result<Receiver<()>> {
     let (asked, stop) = sync_channel(1);
-    let tell = move || drop(asked.send(()));
+    let tell = move || {
+        // Nobody listens any more when it ends anyway.
+        let _ = asked.send(());
+    };
     signals::watch_once(tell).context("cannot watch for signals")?;
     Ok(stop)
 }
@@ -183,7 +186,7 @@ fn show_supervisor(supervisor: &Result<Flight, Error>, domain: &Path, ui: &Ui) -
     let state = match flight.process {
         ProcessState::Running => "runs",
         ProcessState::Stopped => "is stopped",
-        _ => "has been killed",
+        _ => "is gone",
     };
     let state = ui.verdict(Stream::Out, flight.process == ProcessState::Running, state);
     let (pid, epoch, since) = (flight.pid, flight.epoch, time(flight.since));

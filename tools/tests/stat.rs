@@ -113,7 +113,7 @@ fn without_a_supervisor_that_answers() {
     assert_eq!(supervisor.wait().code(), None);
     assert_eq!(state(&domain), "gone");
     let text = shown(&domain);
-    for expected in [" has been killed; began ", "turned away: the name seer", "\nseer "] {
+    for expected in [" is gone; began ", "turned away: the name seer", "\nseer "] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     let all = json(&stat(&domain, &["--json"]));

@@ -298,7 +298,7 @@ impl Session {
             Err(error) => ToSupervisor::Unable { edge, reason: error.to_string() },
         };
         self.say(&message, Vec::new());
-        self.offer_lanes();
+        self.offer_lane_to(edge.reader);
         self.tell_of_lane_readers(edge.source);
     }
 }

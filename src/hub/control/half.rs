@@ -167,7 +167,7 @@ impl Session {
             Ok((inlet, new)) => {
                 self.post(Mail::Inlet(Box::new(inlet)));
                 self.say(&ToSupervisor::Attached { link: link.0 }, Vec::new());
-                self.offer_lanes();
+                self.offer_lane_to(with.id);
                 // If nobody waits any more, the link is dropped here, which ends its stream.
                 let _ = answer.send(Ok(new));
                 Some(link)
@@ -186,7 +186,9 @@ impl Session {
         if let Some((inlet, new)) = self.opening.remove(&link) {
             self.post(Mail::Inlet(inlet));
             self.post(Mail::Accepted(new));
-            self.offer_lanes();
+            if let Some(peer) = self.peer_of(link) {
+                self.offer_lane_to(peer);
+            }
         }
     }
 

@@ -20,29 +20,25 @@ use std::sync::Arc;
 
 impl Session {
     /// The hub at the other end of a link.
-    fn peer_of(&self, link: LinkId) -> Option<u64> {
+    pub(super) fn peer_of(&self, link: LinkId) -> Option<u64> {
         self.links.get(&link).map(|watched| watched.peer)
     }
 
-    /// Offers a lane to each hub that listens, has a link with us, and has none yet.
-    pub(super) fn offer_lanes(&mut self) {
-        let open: Vec<(LinkId, u64)> = self
-            .links
-            .iter()
-            .filter(|(link, _)| !self.opening.contains_key(link))
-            .map(|(link, watched)| (*link, watched.peer))
-            .collect();
-        for (link, peer) in open {
-            let wanted = self.bus.routes.change(|audience| {
-                let listens = audience.listeners.iter();
-                let listens = listens.filter(|(_, listener)| listener.gate.is_some());
-                let mut readers = listens.map(|(edge, _)| edge.reader);
-                readers.any(|reader| reader == peer) && !audience.lanes.contains_key(&peer)
-            });
-            if wanted && let Err(error) = self.offer_lane(link, peer) {
-                // The broadcast will do.
-                tracing::warn!(%link, %error, "no lane");
-            }
+    /// Offers a lane to a hub, if it listens, has a link with us, and has none yet.
+    pub(super) fn offer_lane_to(&mut self, peer: u64) {
+        let mut links = self.links.iter();
+        let open =
+            links.find(|(link, watched)| watched.peer == peer && !self.opening.contains_key(link));
+        let Some((&link, _)) = open else { return };
+        let wanted = self.bus.routes.change(|audience| {
+            let mut listeners = audience.listeners.iter();
+            let listens =
+                listeners.any(|(edge, listener)| edge.reader == peer && listener.gate.is_some());
+            listens && !audience.lanes.contains_key(&peer)
+        });
+        if wanted && let Err(error) = self.offer_lane(link, peer) {
+            // The broadcast will do.
+            tracing::warn!(%link, %error, "no lane");
         }
     }
 
