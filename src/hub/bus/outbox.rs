@@ -1,6 +1,7 @@
 //! The sending side of a hub: all rings that its publishers write.
 
 use super::content::Content;
+use super::late::Debt;
 use super::outlet::{Lane, Outlet, Refused};
 use super::publisher::{Path, Sent};
 use super::routes::Routes;
@@ -12,10 +13,10 @@ use crate::segment::RingMemory;
 use crate::send_error::SendError;
 use crate::sync::biased::Biased;
 use crate::sync::full_fence;
-use crate::wait::{Chore, Ringer, armed};
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::wait::{Ringer, armed};
+use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Shared by the hub, its publishers, and (when a lane ends) the control thread.
@@ -66,33 +67,6 @@ const LOOKED_AT: usize = 8;
 /// Nanoseconds since all listeners were looked at after which all are looked at again.
 const LONG_AGO_NS: u64 = 1_000_000;
 
-/// To be asked whether some listeners have not been looked at.
-#[derive(Debug, Default)]
-struct Debt(AtomicBool);
-
-/// Looks at those who were not looked at.
-pub(crate) struct LateNotices(Weak<Biased<Outbox>>, Arc<Debt>);
-
-impl LateNotices {
-    pub(crate) fn of(outbox: &SharedOutbox) -> Self {
-        let debt = outbox.with(|outbox| Arc::clone(&outbox.debt)).unwrap_or_default();
-        Self(Arc::downgrade(outbox), debt)
-    }
-}
-
-impl Chore for LateNotices {
-    fn run(&self) -> bool {
-        // Relaxed: the outbox has been changed before by its own thread, and is exclusive.
-        if !self.1.0.swap(false, Ordering::Relaxed) {
-            return false;
-        }
-        if let Some(outbox) = self.0.upgrade() {
-            outbox.with(Outbox::pay_debts);
-        }
-        true
-    }
-}
-
 /// What there is to be sent.
 pub(super) struct Item<'a, C> {
     pub content: &'a C,
@@ -126,7 +100,7 @@ pub(crate) struct Outbox {
     pub(super) next_gate: u64,
     pub(super) manners: Manners,
     pub(super) closed: bool,
-    debt: Arc<Debt>,
+    pub(super) debt: Arc<Debt>,
     pub(super) tally: Given,
 }
 
@@ -357,15 +331,18 @@ impl Outbox {
         route.turn = if route.turn + 1 < route.listeners.len() { route.turn + 1 } else { 0 };
         heard[route.listeners[route.turn]].wake(tally);
         // Relaxed: see `LateNotices`.
-        if !debt.0.load(Ordering::Relaxed) {
-            debt.0.store(true, Ordering::Relaxed);
+        if !debt.owed.load(Ordering::Relaxed) {
+            debt.owed.store(true, Ordering::Relaxed);
             full_fence();
             armed();
         }
     }
 
-    fn pay_debts(&mut self) {
-        let Self { table, heard, tally, .. } = self;
+    pub(super) fn pay_debts(&mut self) {
+        let Self { table, heard, tally, debt, .. } = self;
+        // Relaxed: see `LateNotices`; only one thread at a time is here.
+        debt.owed.store(false, Ordering::Relaxed);
+        debt.paid.store(debt.paid.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         for route in table.iter_mut().filter(|route| route.owed) {
             route.owed = false;
             for &index in &route.listeners {
