@@ -241,8 +241,22 @@ fn it_can_be_shared_if_its_value_can_be_sent() {
 
 /// Seats, the registration, and cells of its own. The child has been forked from a process in
 /// which another thread is inside of a cell.
+///
+/// In a process that runs no other test: a child inherits the locks that other threads hold.
 #[test]
 fn a_forked_child_has_cells_of_its_own() {
+    const ALONE: &str = "EPHAPSE_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return fork_alone();
+    }
+    let name = "sync::biased::tests::a_forked_child_has_cells_of_its_own";
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+}
+
+fn fork_alone() {
     assert!(register_private_fences(), "membarrier is refused here");
     let inherited = Biased::new(0);
     let (entered, has_entered) = mpsc::channel();
