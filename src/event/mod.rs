@@ -42,6 +42,10 @@ pub(crate) const NO_SUBJECT: u32 = 0;
 /// The alignment of every payload.
 pub const PAYLOAD_ALIGN: usize = 32;
 
+/// Where the body of a copied record starts, so that its payload is aligned as in a ring: behind the
+/// place of the commit word.
+pub(crate) const COPY_START: usize = PAYLOAD_ALIGN - HEADER_BYTES;
+
 /// The schema of an event that is raw bytes.
 pub const RAW_SCHEMA: u64 = 0;
 

@@ -2,7 +2,8 @@
 
 use super::state::{LinkId, LinkShared, SlotGuard};
 use crate::event::{
-    self, Event, EventError, ExtensionView, HEADER_BYTES, Header, PAYLOAD_ALIGN, Timestamp,
+    self, COPY_START, Event, EventError, ExtensionView, HEADER_BYTES, Header, PAYLOAD_ALIGN,
+    Timestamp,
 };
 use crate::limits::LINE;
 use crate::ring::{CommitWord, Kind, Reader, RecordError};
@@ -292,11 +293,9 @@ impl<'a> Received<'a> {
         extension: usize,
         copy: &'a mut AlignedVec<PAYLOAD_ALIGN>,
     ) -> Self {
-        // Behind the place of the commit word, so that the payload is aligned as in the ring.
-        const BODY: usize = PAYLOAD_ALIGN - HEADER_BYTES;
-        copy.resize(BODY + len, 0);
-        inlet.reader.copy_body(&mut copy[BODY..]);
-        let body = copy[BODY..].as_ptr();
+        copy.resize(COPY_START + len, 0);
+        inlet.reader.copy_body(&mut copy[COPY_START..]);
+        let body = copy[COPY_START..].as_ptr();
         Self { inlet, body, len, extension }
     }
 

@@ -46,10 +46,7 @@ pub(crate) fn run(args: HubsArgs, ui: &Ui) -> Result<()> {
     let domain = up::domain(args.dir);
     let path = domain.path().to_owned();
     let own_name = format!("ephapse-cli-{}", std::process::id());
-    let hub = Hub::builder(&own_name)
-        .domain(domain)
-        .connect()
-        .with_context(|| format!("cannot join the domain {}", path.display()))?;
+    let hub = up::join(Hub::builder(&own_name), domain)?;
     let mut hubs = hub.hubs().context("cannot list the hubs")?;
     hubs.retain(|other| other.id != hub.id());
     hubs.sort_by(|a, b| a.name.cmp(&b.name));

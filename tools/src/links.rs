@@ -44,10 +44,7 @@ pub(crate) fn run(args: LinksArgs, ui: &Ui) -> Result<()> {
     let domain = up::domain(args.dir);
     let path = domain.path().to_owned();
     let own_name = format!("ephapse-links-{}", std::process::id());
-    let hub = Hub::builder(&own_name)
-        .domain(domain)
-        .connect()
-        .with_context(|| format!("cannot join the domain {}", path.display()))?;
+    let hub = up::join(Hub::builder(&own_name), domain)?;
     let mut links = hub.links().context("cannot list the links")?;
     links.sort_by_key(|link| link.id);
     if args.json {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ephapse::{Domain, Supervisor};
+use ephapse::{Domain, Hub, HubBuilder, Supervisor};
 use serde::Serialize;
 
 use crate::signals;
@@ -72,4 +72,13 @@ fn raise_descriptor_limit() {
 /// The domain of `--dir`, else of the environment.
 pub(crate) fn domain(dir: Option<PathBuf>) -> Domain {
     dir.map_or_else(Domain::from_env, Domain::at)
+}
+
+/// Joins a domain as `builder` says otherwise.
+pub(crate) fn join(builder: HubBuilder, domain: Domain) -> Result<Hub> {
+    let path = domain.path().to_owned();
+    builder
+        .domain(domain)
+        .connect()
+        .with_context(|| format!("cannot join the domain {}", path.display()))
 }

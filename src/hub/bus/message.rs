@@ -2,12 +2,9 @@
 
 use super::envelope::{Body, Envelope};
 use super::source::Peer;
-use crate::event::{HEADER_BYTES, Header, PAYLOAD_ALIGN};
+use crate::event::{COPY_START, HEADER_BYTES, Header, PAYLOAD_ALIGN};
 use rkyv::util::AlignedVec;
 use std::sync::Arc;
-
-/// Where the body starts, so that the payload is aligned as in a ring.
-const BODY: usize = PAYLOAD_ALIGN - HEADER_BYTES;
 
 /// A copy of an event, to be kept for as long as one likes. Made by [`Envelope::to_message`].
 #[derive(Debug, Clone)]
@@ -23,7 +20,7 @@ impl Message {
     /// The payload as bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.body[BODY + HEADER_BYTES + self.extension..]
+        &self.body[COPY_START + HEADER_BYTES + self.extension..]
     }
 
     /// All that there is to know of it.
@@ -33,7 +30,7 @@ impl Message {
             peer: &self.peer,
             subject: &self.subject,
             header: self.header,
-            body: Body::Copy(&self.body[BODY..]),
+            body: Body::Copy(&self.body[COPY_START..]),
             extension: self.extension,
         }
     }
@@ -43,8 +40,9 @@ impl Envelope<'_> {
     /// A copy of it. Allocates.
     #[must_use]
     pub fn to_message(&self) -> Message {
-        let mut body = AlignedVec::with_capacity(BODY + HEADER_BYTES + self.after_header().len());
-        body.resize(BODY + HEADER_BYTES, 0);
+        let mut body =
+            AlignedVec::with_capacity(COPY_START + HEADER_BYTES + self.after_header().len());
+        body.resize(COPY_START + HEADER_BYTES, 0);
         body.extend_from_slice(self.after_header());
         Message {
             peer: Arc::clone(self.peer),

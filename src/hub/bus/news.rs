@@ -4,7 +4,7 @@ use crate::event::lifecycle::{
     HUB_JOINED, HUB_LEFT, HubDescription, HubJoined, HubLeft, LINK_CLOSED, LINK_ESTABLISHED,
     LinkClosed, LinkEstablished,
 };
-use crate::event::{Event, HEADER_BYTES, PAYLOAD_ALIGN, Timestamp};
+use crate::event::{COPY_START, Event, PAYLOAD_ALIGN, Timestamp};
 use crate::protocol::{HubInfo, News};
 use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
@@ -58,7 +58,7 @@ impl DomainEvent {
     /// The event's body as in a ring, with this sequence number.
     pub(super) fn write(&self, sequence: u64, body: &mut AlignedVec<PAYLOAD_ALIGN>) {
         body.clear();
-        body.resize(PAYLOAD_ALIGN - HEADER_BYTES, 0);
+        body.resize(COPY_START, 0);
         for word in [sequence, self.schema, self.timestamp] {
             body.extend_from_slice(&word.to_le_bytes());
         }

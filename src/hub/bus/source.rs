@@ -378,7 +378,7 @@ impl Found {
         Self { commit, sequence, extension: 0, on_lane: false }
     }
 
-    /// Copies the event's body, header and all; `false` if it has been overtaken.
+    /// Copies the event's body, header and all, and moves past it.
     pub(super) fn copy_broadcast(
         &self,
         follower: &mut Follower<RingMemory>,

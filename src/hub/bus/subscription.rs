@@ -4,7 +4,7 @@ use super::envelope::{Body, Envelope};
 use super::inbox::{Inbox, News};
 use super::news::DomainEvent;
 use super::source::{Filter, Found, Look, Peer, Port, Source, Trouble, header_of};
-use crate::event::{HEADER_BYTES, PAYLOAD_ALIGN};
+use crate::event::{COPY_START, HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::hub::control::Control;
 use crate::hub::receive::{Payloads, RecvError};
 use crate::hub::state::HubShared;
@@ -54,9 +54,6 @@ pub struct Subscription {
 
 /// In the place of a source's index: the supervisor.
 const DOMAIN: usize = usize::MAX;
-
-/// Where a copied body starts, so that the payload is aligned as in the ring.
-const BODY: usize = PAYLOAD_ALIGN - HEADER_BYTES;
 
 impl Subscription {
     /// The next event, if there is one. No system call, no lock; allocates only for an event that
@@ -273,8 +270,8 @@ impl Subscription {
     fn copy_broadcast(&mut self, index: usize, found: &Found) -> Result<bool, RecvError> {
         let source = &mut self.sources[index];
         let Port::Open(follower, _) = &mut source.broadcast else { return Ok(false) };
-        self.copy.resize(BODY + found.commit.len, 0);
-        let Err(error) = found.copy_broadcast(follower, &mut self.copy[BODY..]) else {
+        self.copy.resize(COPY_START + found.commit.len, 0);
+        let Err(error) = found.copy_broadcast(follower, &mut self.copy[COPY_START..]) else {
             return Ok(true);
         };
         match source.no_record(&error) {
@@ -315,19 +312,19 @@ impl Subscription {
                 let (header, body) = (header_of(&head), Body::Ring(reader, found.commit.len));
                 return Envelope { peer, subject, header, body, extension };
             }
-            copy.resize(BODY + found.commit.len, 0);
-            reader.copy_body(&mut copy[BODY..]);
+            copy.resize(COPY_START + found.commit.len, 0);
+            reader.copy_body(&mut copy[COPY_START..]);
             reader.release(found.commit.len);
         }
         // A broadcast event was copied when it was found.
-        let body = &copy[BODY..];
+        let body = &copy[COPY_START..];
         Envelope { peer, subject, header: header_of(body), body: Body::Copy(body), extension }
     }
 
     #[cold]
     fn take_domain_event(&mut self) -> Envelope<'_> {
         let subject = self.domain_events.pop_front().map_or("", |event| event.subject);
-        let body = &self.copy[BODY..];
+        let body = &self.copy[COPY_START..];
         self.tally.event(body.len() - HEADER_BYTES);
         let (header, peer) = (header_of(body), &self.supervisor);
         Envelope { peer, subject, header, body: Body::Copy(body), extension: 0 }

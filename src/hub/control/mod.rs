@@ -128,20 +128,46 @@ impl Control {
         let _ = left.recv_timeout(LEAVE_TIMEOUT);
     }
 
-    pub(super) fn list(&self, hub: u64) -> Result<Vec<HubInfo>, Error> {
-        let mut all: Vec<HubInfo> = Vec::new();
+    /// Gives a command that will be answered, and waits for the answer.
+    fn ask<T>(
+        &self,
+        hub: u64,
+        timeout: Duration,
+        what: &str,
+        command: impl FnOnce(u32, Answer<T>) -> Command,
+    ) -> Result<T, Error> {
+        let (answer, answered) = sync_channel(1);
+        let request = self.next_request();
+        self.give(command(request, answer));
+        self.wait(hub, request, &answered, timeout, what)
+    }
+
+    /// All pages of a list that is in the order of `key`. The command asks for those after a key.
+    fn pages<T, K: PartialOrd + Default + Clone>(
+        &self,
+        hub: u64,
+        key: impl Fn(&T) -> K,
+        command: impl Fn(u32, K, Answer<(Vec<T>, bool)>) -> Command,
+    ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
         loop {
-            let after = all.last().map_or(0, |hub| hub.id);
-            let (answer, page) = sync_channel(1);
-            let request = self.next_request();
-            self.give(Command::List(hub, request, after, answer));
-            let (hubs, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
-            let last = !more || hubs.last().is_none_or(|hub| hub.id <= after);
-            all.extend(hubs);
+            let after = all.last().map_or_else(K::default, &key);
+            let next = |request, answer| command(request, after.clone(), answer);
+            let (page, more) = self.ask(hub, ANSWER_TIMEOUT, "an answer", next)?;
+            let last = !more || page.last().is_none_or(|last| key(last) <= after);
+            all.extend(page);
             if last {
                 return Ok(all);
             }
         }
+    }
+
+    pub(super) fn list(&self, hub: u64) -> Result<Vec<HubInfo>, Error> {
+        self.pages(
+            hub,
+            |hub: &HubInfo| hub.id,
+            |request, after, answer| Command::List(hub, request, after, answer),
+        )
     }
 
     pub(super) fn wait_for(
@@ -150,10 +176,9 @@ impl Control {
         name: &str,
         timeout: Duration,
     ) -> Result<HubInfo, Error> {
-        let (answer, present) = sync_channel(1);
-        let request = self.next_request();
-        self.give(Command::WaitFor(hub, request, name.to_owned(), answer));
-        self.wait(hub, request, &present, timeout, &format!("hub {name} to join"))
+        self.ask(hub, timeout, &format!("hub {name} to join"), |request, answer| {
+            Command::WaitFor(hub, request, name.to_owned(), answer)
+        })
     }
 
     /// Opens a link. The ring is made here, in the caller's thread: a large one takes its time.
@@ -200,9 +225,9 @@ impl Control {
 
     /// Closes the link with a hub, if there is one.
     pub(super) fn unlink(&self, hub: u64, name: &str) -> Result<bool, Error> {
-        let (answer, closed) = sync_channel(1);
-        self.give(Command::Unlink(hub, name.to_owned(), answer));
-        self.wait(hub, 0, &closed, ANSWER_TIMEOUT, "closing a link")
+        self.ask(hub, ANSWER_TIMEOUT, "closing a link", |_, answer| {
+            Command::Unlink(hub, name.to_owned(), answer)
+        })
     }
 
     /// The hub's broadcast ring has been made.
@@ -212,52 +237,31 @@ impl Control {
 
     /// The number of a subject that the hub will publish on; all who subscribe to it follow.
     pub(super) fn declare(&self, hub: u64, subject: &str) -> Result<u32, Error> {
-        let (answer, declared) = sync_channel(1);
-        let request = self.next_request();
-        self.give(Command::Bus(hub, BusCommand::Declare(request, subject.to_owned(), answer)));
-        self.wait(hub, request, &declared, ANSWER_TIMEOUT, "an answer")
+        self.ask(hub, ANSWER_TIMEOUT, "an answer", |request, answer| {
+            Command::Bus(hub, BusCommand::Declare(request, subject.to_owned(), answer))
+        })
     }
 
     /// Makes a subscription known; all who publish what it wants take account of it.
     pub(super) fn subscribe(&self, hub: u64, subscription: NewSubscription) -> Result<(), Error> {
-        let (answer, subscribed) = sync_channel(1);
-        let request = self.next_request();
-        let command = BusCommand::Subscribe(request, Box::new(subscription), answer);
-        self.give(Command::Bus(hub, command));
-        self.wait(hub, request, &subscribed, ANSWER_TIMEOUT, "an answer")
+        self.ask(hub, ANSWER_TIMEOUT, "an answer", |request, answer| {
+            Command::Bus(hub, BusCommand::Subscribe(request, Box::new(subscription), answer))
+        })
     }
 
     pub(super) fn subjects(&self, hub: u64) -> Result<Vec<SubjectInfo>, Error> {
-        let mut all: Vec<SubjectInfo> = Vec::new();
-        loop {
-            let after = all.last().map_or_else(String::new, |last| last.subject.clone());
-            let (answer, page) = sync_channel(1);
-            let request = self.next_request();
-            let command = BusCommand::Subjects(request, after.clone(), answer);
-            self.give(Command::Bus(hub, command));
-            let (subjects, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
-            let last = !more || subjects.last().is_none_or(|last| last.subject <= after);
-            all.extend(subjects);
-            if last {
-                return Ok(all);
-            }
-        }
+        let name = |info: &SubjectInfo| info.subject.clone();
+        self.pages(hub, name, |request, after, answer| {
+            Command::Bus(hub, BusCommand::Subjects(request, after, answer))
+        })
     }
 
     pub(super) fn links(&self, hub: u64) -> Result<Vec<LinkInfo>, Error> {
-        let mut all: Vec<LinkInfo> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |last| last.id);
-            let (answer, page) = sync_channel(1);
-            let request = self.next_request();
-            self.give(Command::Bus(hub, BusCommand::Links(request, after, answer)));
-            let (links, more) = self.wait(hub, request, &page, ANSWER_TIMEOUT, "an answer")?;
-            let last = !more || links.last().is_none_or(|last| last.id <= after);
-            all.extend(links);
-            if last {
-                return Ok(all);
-            }
-        }
+        self.pages(
+            hub,
+            |link: &LinkInfo| link.id,
+            |request, after, answer| Command::Bus(hub, BusCommand::Links(request, after, answer)),
+        )
     }
 
     pub(super) fn unsubscribe(&self, hub: u64, number: u32) {

@@ -14,7 +14,7 @@ mod totals;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ephapse::event::subject::check_subject;
 use ephapse::limits::RING_CAPACITY_MAX;
 use ephapse::{Event, Hub, HubBuilder};
@@ -48,13 +48,10 @@ impl JoinArgs {
     /// Joins with what `options` add.
     fn join(self, command: &str, options: impl FnOnce(HubBuilder) -> HubBuilder) -> Result<Hub> {
         let domain = up::domain(self.dir);
-        let path = domain.path().to_owned();
         let name = self.name.unwrap_or_else(|| format!("ephapse-{command}-{}", std::process::id()));
         // Whatever others publish can be read here.
-        let builder = Hub::builder(&name).domain(domain).largest_ring(RING_CAPACITY_MAX);
-        options(builder)
-            .connect()
-            .with_context(|| format!("cannot join the domain {}", path.display()))
+        let builder = Hub::builder(&name).largest_ring(RING_CAPACITY_MAX);
+        up::join(options(builder), domain)
     }
 }
 
