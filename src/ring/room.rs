@@ -92,6 +92,15 @@ impl<M: Memory> Writer<M> {
         Ok(lowest.map_or(u64::MAX, |low| low + self.memory.capacity() as u64))
     }
 
+    /// The same, if all of them are in order.
+    pub(super) fn glance_at_readers(&mut self) -> Option<u64> {
+        let (high, capacity) = (self.position, self.memory.capacity() as u64);
+        self.gates.iter_mut().try_fold(u64::MAX, |lowest, gate| {
+            let position = gate.look(high).ok()?;
+            Some(lowest.min(position + capacity))
+        })
+    }
+
     /// After [`RingError::Full`]: tells the readers that we wait for room for a record of `len`
     /// bytes, and looks once more. Sleep (with a bound) only if it says so, and call
     /// [`end_wait`](Self::end_wait) afterwards. Costs a membarrier, about 2 µs.

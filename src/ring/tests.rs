@@ -184,6 +184,18 @@ fn the_largest_record_fits_and_one_byte_more_does_not() {
 }
 
 #[test]
+fn room_for_another_record_is_claimed_before_it_is_sent() {
+    let (mut writer, mut reader) = pair(4096);
+    send(&mut writer, 56).unwrap();
+    for count in 0..200 {
+        assert!(writer.has_room(56), "to be claimed in front of record {count}");
+        send(&mut writer, 56).unwrap();
+        while reader.poll().unwrap().is_some() {}
+        reader.publish();
+    }
+}
+
+#[test]
 fn an_aborted_record_leaves_no_trace_also_in_a_batch() {
     for in_batch in [false, true] {
         let options = RingOptions { capacity: 4096, ..Default::default() };

@@ -275,3 +275,15 @@ fn a_gating_follower_that_skips_makes_room() {
 fn a_start_that_is_none_is_refused() {
     let _ = Follower::lossy(HeapMemory::new(4096), Some(65));
 }
+
+#[test]
+fn the_newest_record_is_found_however_long_it_is() {
+    let memory = HeapMemory::new(4096);
+    let mut writer = Writer::format(memory.share(), 0);
+    let mut follower = Follower::lossy(memory, None);
+    let lens = (0..200).map(|count| count * 11 % 400).chain([0, 1000, max_body(4096), 1, 2000]);
+    for (tag, len) in (0..).zip(lens) {
+        put(&mut writer, tag, len).unwrap();
+        assert_eq!(take(&mut follower), Ok(Some(tag)), "{len} bytes");
+    }
+}

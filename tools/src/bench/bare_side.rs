@@ -127,8 +127,8 @@ fn hear(reader: &mut Reader<RingMemory>, halt: &Halt) -> Result<Option<[u64; WOR
             if let Some(record) = reader.poll()? {
                 return Ok(read(body(&record)));
             }
+            reader.publish();
         }
-        reader.publish();
         halt.check()?;
     }
 }
