@@ -247,7 +247,7 @@ fn ring_without_ignoring_sigpipe() {
     let word = Position::on_heap();
     let mut bell = Bell::new(word.clone()).unwrap();
     let pipe = bell.write_end().try_clone_to_owned().unwrap();
-    let mut ringer = Ringer::new(word, &pipe, Fencing::Full).unwrap();
+    let ringer = Ringer::new(word, &pipe, Fencing::Full).unwrap();
     bell.arm();
     drop(bell);
     assert!(ringer.notify(), "the word says asleep, so it rings");

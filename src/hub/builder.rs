@@ -1,6 +1,6 @@
 //! How a hub joins, and how a link is opened.
 
-use super::bus::{Asking, LateNotices, Manners, Outbox, Routes, Sender};
+use super::bus::{Asking, Manners, Outbox, Routes, Sender};
 use super::control::{Control, LinkOffer, Resume};
 use super::receive::{Inlets, Payloads};
 use super::state::HubShared;
@@ -15,7 +15,7 @@ use crate::limits::{
 use crate::protocol::Channel;
 use crate::segment::Cursors;
 use crate::sync::biased::Biased;
-use crate::wait::{Bell, Chore, Wait, take_on};
+use crate::wait::{Bell, Wait};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
@@ -187,9 +187,6 @@ impl HubBuilder {
             timestamps: self.habits.timestamps,
         };
         let outbox = Arc::new(Biased::new(Outbox::new(Arc::clone(&routes), manners, given)));
-        // Without a thread only those are woken later whose turn comes.
-        let late_notices: Arc<dyn Chore> = Arc::new(LateNotices::of(&outbox));
-        take_on(Arc::downgrade(&late_notices));
         let broadcast_capacity = self.habits.broadcast_capacity;
         control.enter(
             Arc::clone(&shared),
@@ -203,7 +200,6 @@ impl HubBuilder {
             sender: Sender { hub: Arc::clone(&shared), outbox },
             publishing: Mutex::new(HashMap::new()),
             broadcast_capacity,
-            _late_notices: late_notices,
             asking: Asking::default(),
             shared,
             control,

@@ -37,7 +37,7 @@ use crate::error::Error;
 use crate::event::PAYLOAD_ALIGN;
 use crate::protocol::HubInfo;
 use crate::segment::Process;
-use crate::wait::{Bell, Chore, Step, Wait, Waiter, Woken};
+use crate::wait::{Bell, Step, Wait, Waiter, Woken};
 use bus::{Asking, Sender};
 use control::Control;
 use ending::End;
@@ -62,8 +62,6 @@ pub struct Hub {
     publishing: Mutex<HashMap<Arc<str>, usize>>,
     broadcast_capacity: usize,
     asking: Asking,
-    /// Wakes later those of many listeners that a publisher did not look at.
-    _late_notices: Arc<dyn Chore>,
     control: Control,
     bell: Bell,
     wait: Wait,

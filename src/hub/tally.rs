@@ -46,7 +46,8 @@ pub(crate) struct Given {
     broadcast: Counter,
     pub nobody: Counter,
     pub full: Counter,
-    pub woken: Counter,
+    /// Counted by several threads.
+    pub woken: Arc<Counter>,
     pub overtaken: Counter,
     pub position: Counter,
 }
@@ -102,7 +103,7 @@ impl Tally {
             broadcast: counter("sent.broadcast"),
             nobody: counter("sent.nobody"),
             full: counter("full"),
-            woken: counter("woken"),
+            woken: Arc::new(counter("woken")),
             overtaken: counter("overtaken"),
             position: counter("broadcast.position"),
             table: table.clone(),

@@ -42,6 +42,9 @@ const STREAM: u64 = 32 * LINE as u64;
 /// How far ahead of its position a writer in a stream fetches lines.
 const FETCH_AHEAD: u64 = 16 * LINE as u64;
 
+/// Readers that are all looked at for each claim.
+const LOOKED_AT: usize = 8;
+
 /// What will be written is claimed this much at a time: followers lose at most this
 /// part of the ring's memory of the past, and the header is written once in as many bytes.
 const CLAIM_PARTS: u64 = 16;
@@ -169,11 +172,14 @@ impl<M: Memory> Writer<M> {
         if end > self.visible + capacity as u64 {
             return Err(RingError::Full); // of the batch itself
         }
-        let gate = self.look_at_readers()?;
-        if end > gate {
+        if self.must_look(end) {
+            let gate = self.look_at_readers()?;
+            self.learn(gate);
+        }
+        if end > self.free {
             return Err(RingError::Full);
         }
-        self.admit(end, gate);
+        self.claim(end);
         Ok(())
     }
 
@@ -188,29 +194,37 @@ impl<M: Memory> Writer<M> {
         if end > self.position + self.memory.capacity() as u64 / CLAIM_PARTS {
             return;
         }
-        if let Some(gate) = self.glance_at_readers()
-            && end <= gate
-        {
-            self.admit(end, gate);
+        if self.must_look(end) {
+            let Some(gate) = self.glance_at_readers() else { return };
+            self.learn(gate);
+        }
+        if end <= self.free {
+            self.claim(end);
         }
     }
 
-    /// Goes on to `end` at least, and not beyond `gate`.
-    fn admit(&mut self, end: u64, gate: u64) {
+    /// Whether the readers' positions must be looked at. Few are looked at for each claim, which
+    /// also tells how far behind they are; many only when the room that is known is used up, so
+    /// that the cost of a record does not grow with them.
+    fn must_look(&self, end: u64) -> bool {
+        self.gates.len() <= LOOKED_AT || end > self.free
+    }
+
+    /// The slowest reader lets us write up to `gate`.
+    fn learn(&mut self, gate: u64) {
         self.free = gate;
         let room = gate - self.position;
         self.is_stream = (self.memory.capacity() as u64).saturating_sub(room) >= STREAM;
-        self.claim(end, gate);
     }
 
-    /// Announces how far we may write, at least to `end` and not beyond `gate`.
+    /// Announces how far we may write, at least to `end` and not beyond what is free.
     ///
     /// Always `claim ≤ boundary + capacity`: an overtaken reader that goes on at the boundary is
     /// not overtaken there by the same claim.
-    fn claim(&mut self, end: u64, gate: u64) {
+    fn claim(&mut self, end: u64) {
         let capacity = self.memory.capacity() as u64;
         let chunk = end.max(self.position + capacity / CLAIM_PARTS);
-        self.limit = chunk.min(gate).min(self.visible + capacity);
+        self.limit = chunk.min(self.free).min(self.visible + capacity);
         // What was claimed once may have been scribbled on, and stays claimed.
         // Relaxed: the fence below orders it before what is written.
         self.claimed = self.claimed.max(self.limit);

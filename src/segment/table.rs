@@ -237,6 +237,12 @@ impl Counter {
         self.word().store(before.wrapping_add(more), Ordering::Relaxed);
     }
 
+    /// The same, where other threads count, too, and all do it in this way.
+    pub(crate) fn add_with_others(&self, more: u64) {
+        // Relaxed: as above.
+        self.word().fetch_add(more, Ordering::Relaxed);
+    }
+
     /// Says how many there are. A store.
     #[inline(always)]
     pub fn set(&self, value: u64) {

@@ -53,6 +53,7 @@ pub(crate) use loom::sync::atomic::{
 };
 
 pub(crate) mod biased;
+pub(crate) mod call;
 mod seat;
 
 pub(crate) use self::asymmetric::*;

@@ -3,7 +3,7 @@
 use super::confirm::{self, Sleeper};
 use super::ring::{CERTAIN, RING, is_sigpipe_ignored, ring, ring_plainly};
 use crate::ring::{Fencing, Position};
-use crate::sync::{Ordering, global_fence, heavy_fence};
+use crate::sync::{AtomicU64, Ordering, global_fence, heavy_fence};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -190,7 +190,7 @@ pub struct Ringer {
     /// Asked when the link was opened; a program that changes it later must expect the signal.
     sigpipe_ignored: bool,
     /// The period of sleep that we have rung for.
-    rung: u64,
+    rung: AtomicU64,
 }
 
 impl Ringer {
@@ -204,18 +204,19 @@ impl Ringer {
         fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map_err(|_| Errno::ENOTSUP)?;
         let pipe = open_anew(pipe)?;
         let sigpipe_ignored = is_sigpipe_ignored();
-        Ok(Self { word, pipe, fencing, sigpipe_ignored, rung: 0 })
+        Ok(Self { word, pipe, fencing, sigpipe_ignored, rung: AtomicU64::new(0) })
     }
 
     /// After a commit: wakes the reader if it sleeps. No system call if it does not; one for each
     /// period of sleep if it does. Whether it rang.
     #[inline(always)]
-    pub fn notify(&mut self) -> bool {
+    pub fn notify(&self) -> bool {
         // SYNC(sleep): pairs with the heavy fence in `Bell::arm`.
         self.fencing.fence();
-        // Relaxed: the fences order it.
+        // Relaxed: the fences order it. What we have rung for stands alone: two threads that ring
+        // at once ring twice.
         let period = self.word.word().load(Ordering::Relaxed);
-        if period.is_multiple_of(2) || period == self.rung {
+        if period.is_multiple_of(2) || period == self.rung.load(Ordering::Relaxed) {
             return false;
         }
         self.ring(period);
@@ -223,14 +224,20 @@ impl Ringer {
     }
 
     #[cold]
-    fn ring(&mut self, period: u64) {
-        self.rung = period;
+    fn ring(&self, period: u64) {
+        // Relaxed: as above.
+        self.rung.store(period, Ordering::Relaxed);
         if self.sigpipe_ignored {
             // Whatever comes of it: see there.
             let _ = ring_plainly(&self.pipe, RING);
         } else {
             ring(&self.pipe);
         }
+    }
+
+    /// What [`notify`](Self::notify) does between the commit and its look.
+    pub(crate) fn fencing(&self) -> Fencing {
+        self.fencing
     }
 
     /// The pipe's write end, which reports an error when the reader is gone.

@@ -32,13 +32,14 @@
 
 mod bell;
 mod confirm;
+mod parking;
 mod ring;
 mod strategy;
 #[cfg(test)]
 mod tests;
 
 pub use bell::{Bell, Ringer, Woken};
-pub(crate) use confirm::{Chore, armed, take_on};
+pub(crate) use parking::{Parking, start_once};
 pub(crate) use ring::ring;
 pub use strategy::Wait;
 pub(crate) use strategy::{Step, Waiter};

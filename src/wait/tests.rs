@@ -20,7 +20,7 @@ fn until_certain(bell: &mut Bell) {
 
 #[test]
 fn a_sleep_becomes_certain_and_ends_with_a_ring() {
-    let (mut bell, mut ringer) = bell_and_ringer();
+    let (mut bell, ringer) = bell_and_ringer();
     for _ in 0..3 {
         bell.arm();
         until_certain(&mut bell);
@@ -34,7 +34,7 @@ fn a_sleep_becomes_certain_and_ends_with_a_ring() {
 
 #[test]
 fn a_ring_beside_the_certainty_begins_a_new_period() {
-    let (mut bell, mut ringer) = bell_and_ringer();
+    let (mut bell, ringer) = bell_and_ringer();
     bell.arm();
     // Both are in the pipe before the sleeper looks: it must not take the ring for its own
     // thread's, and sleep on in a period for which nobody rings again.
@@ -53,7 +53,7 @@ fn a_ring_beside_the_certainty_begins_a_new_period() {
 
 #[test]
 fn draining_tells_rings_from_certainty() {
-    let (mut bell, mut ringer) = bell_and_ringer();
+    let (mut bell, ringer) = bell_and_ringer();
     assert!(!bell.drain());
     bell.arm();
     until_certain(&mut bell);

@@ -1,6 +1,7 @@
 //! How the outbox takes account of those who listen.
 
 use super::canary;
+use super::crowd::{self, Crowd};
 use super::outbox::{Heard, Outbox};
 use super::outlet::Lane;
 use super::routes::Audience;
@@ -47,7 +48,7 @@ impl Outbox {
                 heard.subjects.clone_from(&listener.subjects);
                 continue;
             }
-            let Some(ringer) = listener.ringer.take() else { continue };
+            let Some(ringer) = listener.ringer.take().map(Arc::new) else { continue };
             let gate = listener.gate.as_ref().map(|gate| {
                 let number = self.next_gate;
                 self.next_gate += 1;
@@ -106,6 +107,14 @@ impl Outbox {
                 lane.is_some_and(|lane| too_early || lane.gates.contains_key(&edge.subscription))
             });
             route.lanes = if reached && hubs.len() <= self.manners.few { hubs } else { Vec::new() };
+            // Those who were called in the crowd before may not have been looked at.
+            if let Some(before) = route.crowd.take() {
+                before.look();
+            }
+            if route.listeners.len() > crowd::FEW {
+                let ringers = route.listeners.iter().map(|at| Arc::clone(&self.heard[*at].ringer));
+                route.crowd = Crowd::of(ringers.collect(), Arc::clone(&self.tally.woken));
+            }
         }
     }
 }

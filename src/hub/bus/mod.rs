@@ -22,12 +22,12 @@
 mod audience;
 mod canary;
 mod content;
+mod crowd;
 mod envelope;
 #[cfg(test)]
 mod history;
 mod hub;
 mod inbox;
-mod late;
 mod message;
 mod news;
 mod options;
@@ -41,9 +41,9 @@ mod source;
 mod stream;
 mod subscription;
 
+pub(super) use crowd::summon;
 pub use envelope::Envelope;
 pub(super) use inbox::{Inbox, News};
-pub(super) use late::LateNotices;
 pub use message::Message;
 pub(super) use news::DomainEvent;
 pub use options::{Flow, SubscriptionOptions};

@@ -1,7 +1,7 @@
 //! The sending side of a hub: all rings that its publishers write.
 
 use super::content::Content;
-use super::late::Debt;
+use super::crowd::Crowd;
 use super::outlet::{Lane, Outlet, Refused};
 use super::publisher::{Path, Sent};
 use super::routes::Routes;
@@ -12,9 +12,7 @@ use crate::ring::{RoomWait, Writer};
 use crate::segment::RingMemory;
 use crate::send_error::SendError;
 use crate::sync::biased::Biased;
-use crate::sync::full_fence;
-use crate::wait::{Ringer, armed};
-use core::sync::atomic::Ordering;
+use crate::wait::Ringer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +26,7 @@ pub(super) struct Heard {
     pub edge: Edge,
     /// Its hub's name.
     pub name: Arc<str>,
-    pub ringer: Ringer,
+    pub ringer: Arc<Ringer>,
     /// Our number of its gate in the broadcast ring.
     pub gate: Option<u64>,
     pub subjects: Vec<u32>,
@@ -37,9 +35,9 @@ pub(super) struct Heard {
 impl Heard {
     /// Wakes it if it sleeps.
     #[inline(always)]
-    fn wake(&mut self, tally: &Given) {
+    fn wake(&self, tally: &Given) {
         if self.ringer.notify() {
-            tally.woken.add(1);
+            tally.woken.add_with_others(1);
         }
     }
 }
@@ -52,20 +50,9 @@ pub(super) struct Route {
     pub listeners: Vec<usize>,
     /// The hubs whose lanes they go over; empty if they are broadcast.
     pub lanes: Vec<u64>,
-    /// Where among the listeners we go on to look who sleeps, and when we looked at all of them.
-    turn: usize,
-    looked: Option<Timestamp>,
-    /// Not all of them have been looked at since the last event.
-    owed: bool,
+    /// Those who want them, if they are too many to be woken one by one.
+    pub crowd: Option<Arc<Crowd>>,
 }
-
-/// Listeners that are all looked at after each event. Where there are more, and one event follows
-/// another, they take turns, so that the cost of an event does not grow with who listens; a thread
-/// looks at all of them some milliseconds later at the latest.
-const LOOKED_AT: usize = 8;
-
-/// Nanoseconds since all listeners were looked at after which all are looked at again.
-const LONG_AGO_NS: u64 = 1_000_000;
 
 /// What there is to be sent.
 pub(super) struct Item<'a, C> {
@@ -92,6 +79,8 @@ pub(crate) struct Outbox {
     pub(super) seen: u64,
     pub(super) broadcast: Option<Outlet>,
     pub(super) lanes: BTreeMap<u64, Lane>,
+    /// Some lanes may be suspended.
+    detours: bool,
     pub(super) heard: Vec<Heard>,
     pub(super) table: Vec<Route>,
     encoder: Encoder,
@@ -100,7 +89,6 @@ pub(crate) struct Outbox {
     pub(super) next_gate: u64,
     pub(super) manners: Manners,
     pub(super) closed: bool,
-    pub(super) debt: Arc<Debt>,
     pub(super) tally: Given,
 }
 
@@ -111,6 +99,7 @@ impl Outbox {
             seen: 0,
             broadcast: None,
             lanes: BTreeMap::new(),
+            detours: false,
             heard: Vec::new(),
             table: Vec::new(),
             encoder: Encoder::default(),
@@ -118,7 +107,6 @@ impl Outbox {
             next_gate: 1,
             manners,
             closed: false,
-            debt: Arc::default(),
             tally,
         }
     }
@@ -149,12 +137,13 @@ impl Outbox {
             outlet.writer.close();
         }
         self.lanes.values_mut().for_each(|lane| lane.outlet.writer.close());
-        for heard in &mut self.heard {
+        for heard in &self.heard {
             heard.wake(&self.tally);
         }
         self.table.iter_mut().for_each(|route| {
             route.listeners.clear();
             route.lanes.clear();
+            route.crowd = None;
         });
     }
 
@@ -241,7 +230,10 @@ impl Outbox {
         row: usize,
         item: &Item<'_, C>,
     ) -> Result<(Path, usize), SendError> {
-        self.lanes.values_mut().filter(|lane| lane.suspended).for_each(Lane::try_again);
+        if self.detours {
+            self.lanes.values_mut().for_each(Lane::try_again);
+            self.detours = self.lanes.values().any(|lane| lane.suspended);
+        }
         let header = self.header(item.content.schema());
         let subject = self.table[row].subject;
         let Some(outlet) = &mut self.broadcast else { return Err(SendError::HubClosed) };
@@ -280,7 +272,10 @@ impl Outbox {
                     return Err(SendError::Full);
                 }
                 // It stands still, or cannot take so long an event: by the other way.
-                Err(_) => return self.put_on_broadcast(row, item),
+                Err(_) => {
+                    self.detours |= lane.suspended;
+                    return self.put_on_broadcast(row, item);
+                }
             }
         }
         let mut bytes = 0;
@@ -305,48 +300,14 @@ impl Outbox {
 
     /// Wakes those who want it and sleep.
     #[inline]
-    fn notify(&mut self, row: usize, to: u64) {
-        let Self { table, heard, tally, .. } = self;
-        let route = &mut table[row];
-        if to == 0 && route.listeners.len() > LOOKED_AT {
-            return self.notify_some(row);
+    fn notify(&self, row: usize, to: u64) {
+        let Route { listeners, crowd, .. } = &self.table[row];
+        if let (Some(crowd), 0) = (crowd, to) {
+            return crowd.call();
         }
-        for &index in &route.listeners {
-            if to == 0 || heard[index].edge.reader == to {
-                heard[index].wake(tally);
-            }
-        }
-    }
-
-    /// All, if it is long ago; otherwise the one whose turn it is, and the others some time later.
-    fn notify_some(&mut self, row: usize) {
-        let Self { table, heard, debt, tally, .. } = self;
-        let route = &mut table[row];
-        route.owed = true;
-        let now = Timestamp::now();
-        if route.looked.is_none_or(|looked| now.since(looked) >= LONG_AGO_NS) {
-            route.looked = Some(now);
-            return self.pay_debts();
-        }
-        route.turn = if route.turn + 1 < route.listeners.len() { route.turn + 1 } else { 0 };
-        heard[route.listeners[route.turn]].wake(tally);
-        // Relaxed: see `LateNotices`.
-        if !debt.owed.load(Ordering::Relaxed) {
-            debt.owed.store(true, Ordering::Relaxed);
-            full_fence();
-            armed();
-        }
-    }
-
-    pub(super) fn pay_debts(&mut self) {
-        let Self { table, heard, tally, debt, .. } = self;
-        // Relaxed: see `LateNotices`; only one thread at a time is here.
-        debt.owed.store(false, Ordering::Relaxed);
-        debt.paid.store(debt.paid.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        for route in table.iter_mut().filter(|route| route.owed) {
-            route.owed = false;
-            for &index in &route.listeners {
-                heard[index].wake(tally);
+        for heard in listeners.iter().map(|index| &self.heard[*index]) {
+            if to == 0 || heard.edge.reader == to {
+                heard.wake(&self.tally);
             }
         }
     }

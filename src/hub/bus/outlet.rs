@@ -154,7 +154,7 @@ impl Lane {
         self.tally.suspended.set(u64::from(suspended));
     }
 
-    /// Goes back to it when its reader has read at least half of it.
+    /// Goes back to it, if it is suspended, when its reader has read at least half of it.
     #[cold]
     pub(super) fn try_again(&mut self) {
         let half = self.outlet.writer.max_body();

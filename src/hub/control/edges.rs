@@ -3,7 +3,7 @@
 use super::bus::{Done, Known, missing_descriptors, slot_of, start_slot};
 use super::session::Session;
 use crate::error::Error;
-use crate::hub::bus::{Gate, Listener, News, Peer, Port, Source};
+use crate::hub::bus::{Gate, Listener, News, Peer, Port, Source, summon};
 use crate::protocol::{Edge, HubInfo, Subject};
 use crate::ring::Follower;
 use crate::segment::{PeerCursors, RingMemory};
@@ -118,7 +118,10 @@ impl Session {
         let start_slot = gate.as_ref().map_or(0, |gate| gate.slot.slot);
         let name = Arc::clone(name);
         let listener = Listener { name, gate, ringer: Some(ringer), subjects, confirmed: true };
-        self.bus.routes.change(|audience| audience.listeners.insert(edge, listener));
+        summon(self.bus.routes.change(|audience| {
+            audience.listeners.insert(edge, listener);
+            audience.listeners.len()
+        }));
         Ok(start_slot)
     }
 
