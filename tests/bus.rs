@@ -284,12 +284,19 @@ fn extensions_and_bytes() {
     extension.add_metadata("trace", "17").unwrap();
     poses.send_with(&pose(7), &extension).unwrap();
     poses.send_bytes(b"some bytes").unwrap();
+    poses.send_bytes_with(b"and", &extension).unwrap();
+    poses.send_bytes_timeout_with(b"more", &extension, LONG).unwrap();
     let event = next(&mut seen);
     assert_eq!((event.priority(), event.get::<Pose>().unwrap().stamp_ns.to_native()), (3, 7));
     assert_eq!(event.extension().unwrap().metadata().next(), Some(("trace", "17")));
     drop(event);
     let event = next(&mut seen);
     assert_eq!((event.schema(), event.bytes()), (RAW_SCHEMA, &b"some bytes"[..]));
+    drop(event);
+    for bytes in [&b"and"[..], b"more"] {
+        let event = next(&mut seen);
+        assert_eq!((event.priority(), event.bytes()), (3, bytes));
+    }
 }
 
 #[test]

@@ -123,6 +123,8 @@ fn tries_all(inherited: Inherited) {
     refused(sending.send_timeout(&pose(7), LONG));
     refused(sending.send_with(&pose(7), &extension));
     refused(sending.send_bytes(b"no"));
+    refused(sending.send_bytes_with(b"no", &extension));
+    refused(sending.send_bytes_timeout_with(b"no", &extension, LONG));
     refused(sending.try_send_bytes_with(b"no", &extension));
     assert_eq!((sending.receivers(), sending.subject()), (0, "from.parent"));
     refused_receiving(reading.try_recv());

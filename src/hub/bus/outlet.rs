@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long the reader of a lane may stand still, with the lane full, before the broadcast is used.
-const LANE_PATIENCE: Duration = Duration::from_millis(2);
+const LANE_PATIENCE: Duration = Duration::from_micros(500);
 
 /// One ring that we write, and who holds it back.
 #[derive(Debug)]

@@ -34,8 +34,9 @@ pub struct Sent {
     pub receivers: u32,
 }
 
-/// How long who waits for room sleeps at most before it looks by itself.
-const ROOM_NAP: Duration = Duration::from_millis(1);
+/// How long who waits for room sleeps at first, and at most, before it looks by itself: whether the
+/// way is to be changed is decided within a millisecond.
+const ROOM_NAPS: [Duration; 2] = [Duration::from_micros(125), Duration::from_millis(1)];
 
 /// What all that sends needs of its hub.
 #[derive(Clone)]
@@ -93,6 +94,7 @@ impl Sender {
         by: Option<Instant>,
     ) -> Result<Sent, SendError> {
         let backoff = Backoff::new();
+        let [mut nap, longest] = ROOM_NAPS;
         loop {
             match self.try_again(row, item) {
                 Err(SendError::Full) if by.is_some_and(|by| Instant::now() >= by) => {
@@ -108,7 +110,8 @@ impl Sender {
             let wait = self.outbox.with(|outbox| outbox.announce_wait(row, item.to));
             if let Some(RoomWait::Sleep(reader, seen)) = wait {
                 // The outbox is free for others meanwhile.
-                futex::sleep(&reader, seen, ROOM_NAP);
+                futex::sleep(&reader, seen, nap);
+                nap = longest.min(nap * 2);
             }
             self.outbox.with(|outbox| outbox.end_wait());
         }
@@ -153,7 +156,39 @@ impl<T> Publisher<T> {
         self.sender.send(self.row, &Item { content: &content, extension: &[], to: 0 }, None)
     }
 
-    /// As [`send_bytes`](Self::send_bytes), without waiting, and with an extension.
+    /// As [`send_bytes`](Self::send_bytes), with an extension.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_bytes_with(
+        &mut self,
+        bytes: &[u8],
+        extension: &Extension,
+    ) -> Result<Sent, SendError> {
+        let content = Raw { bytes, schema: RAW_SCHEMA };
+        let item = Item { content: &content, extension: extension.bytes(), to: 0 };
+        self.sender.send(self.row, &item, None)
+    }
+
+    /// As [`send_bytes_with`](Self::send_bytes_with), waiting for room until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn send_bytes_timeout_with(
+        &mut self,
+        bytes: &[u8],
+        extension: &Extension,
+        timeout: Duration,
+    ) -> Result<Sent, SendError> {
+        let by = crate::hub::after(timeout);
+        let content = Raw { bytes, schema: RAW_SCHEMA };
+        let item = Item { content: &content, extension: extension.bytes(), to: 0 };
+        self.sender.send(self.row, &item, by)
+    }
+
+    /// As [`send_bytes_with`](Self::send_bytes_with), without waiting.
     ///
     /// # Errors
     ///
