@@ -6,51 +6,18 @@
 
 mod common;
 
+use common::allocations::{Counting, calls};
+use common::forbidden::{end, forbid_system_calls, one_call};
 use common::roles::{self, Child, eventually};
 use common::{Domain, Pose, pose};
 use ephapse::{
     Flow, Hub, Link, Path, Publisher, SendError, Sent, Subscription, SubscriptionOptions, Wait,
 };
 use nix::sys::signal::Signal;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// Counts what each thread asks of the allocator.
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
-fn calls() -> u64 {
-    CALLS.with(Cell::get)
-}
-
-// SAFETY: hands everything on to the system's allocator; counting allocates nothing, because the
-// counter is a constant-initialised cell without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -105,29 +72,6 @@ fn child_entry() {
         Some(("nobody", _)) => nobody(),
         Some((other, _)) => panic!("no role {other}"),
     }
-}
-
-/// From here on this thread can compute, share memory, and end the process.
-fn forbid_system_calls() {
-    let allowed = BTreeMap::from([(libc::SYS_exit_group, Vec::new())]);
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let (others, these) = (SeccompAction::KillProcess, SeccompAction::Allow);
-    let filter = SeccompFilter::new(allowed, others, these, arch).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    seccompiler::apply_filter(&program).unwrap();
-    std::mem::forget(program);
-}
-
-fn end(code: i32) -> ! {
-    // SAFETY: ends the process with exit_group; nothing is needed of it any more.
-    unsafe { libc::_exit(code) }
-}
-
-fn one_call() {
-    forbid_system_calls();
-    // SAFETY: takes nothing, changes nothing.
-    std::hint::black_box(unsafe { libc::getpid() });
-    end(0);
 }
 
 /// One of two that send to each other and read each other.

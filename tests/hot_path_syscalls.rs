@@ -7,12 +7,11 @@
 
 mod common;
 
+use common::forbidden::{end, forbid_system_calls, one_call};
 use common::roles::{self, Child};
 use common::{Domain, Note, Pose, pose};
 use ephapse::{Hub, Link, Payloads, SendError, Wait};
 use nix::sys::signal::Signal;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,29 +44,6 @@ fn child_entry() {
         Some("acceptor-adaptive") => acceptor(MAY_SLEEP),
         Some(other) => panic!("no role {other}"),
     }
-}
-
-/// From here on this thread can compute, share memory, and end the process.
-fn forbid_system_calls() {
-    let allowed = BTreeMap::from([(libc::SYS_exit_group, Vec::new())]);
-    let arch = std::env::consts::ARCH.try_into().unwrap();
-    let (others, these) = (SeccompAction::KillProcess, SeccompAction::Allow);
-    let filter = SeccompFilter::new(allowed, others, these, arch).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    seccompiler::apply_filter(&program).unwrap();
-    std::mem::forget(program);
-}
-
-fn end(code: i32) -> ! {
-    // SAFETY: ends the process with exit_group; nothing is needed of it any more.
-    unsafe { libc::_exit(code) }
-}
-
-fn one_call() {
-    forbid_system_calls();
-    // SAFETY: takes nothing, changes nothing.
-    std::hint::black_box(unsafe { libc::getpid() });
-    end(0);
 }
 
 fn expect_pose(hub: &mut Hub, i: u64) {

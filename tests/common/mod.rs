@@ -1,6 +1,8 @@
 //! A domain of its own for each test, and the events that tests send.
 #![allow(dead_code, unreachable_pub)] // each test binary uses its part
 
+pub mod allocations;
+pub mod forbidden;
 pub mod roles;
 
 pub(crate) mod host;

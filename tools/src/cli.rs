@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, demo, hubs, links, stat, up};
+use crate::{bench, bus, demo, listing, stat, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,9 +73,9 @@ pub(crate) enum Command {
     /// Run a supervisor in the foreground, until SIGINT or SIGTERM.
     Up(up::UpArgs),
     /// List the hubs that have joined a domain.
-    Hubs(hubs::HubsArgs),
+    Hubs(listing::HubsArgs),
     /// List the links between the hubs of a domain.
-    Links(links::LinksArgs),
+    Links(listing::LinksArgs),
     /// Publish events on a subject.
     Pub(bus::PubArgs),
     /// Print the events on subjects that match a pattern.
@@ -85,7 +85,7 @@ pub(crate) enum Command {
     /// Answer requests on a subject.
     Reply(bus::ReplyArgs),
     /// List the subjects of a domain.
-    Subjects(bus::SubjectsArgs),
+    Subjects(listing::SubjectsArgs),
     /// Show what hubs and supervisor have counted, also of those that are stopped.
     Stat(stat::StatArgs),
     /// Show it at work: four processes, links and a broadcast, this host as the source of events.

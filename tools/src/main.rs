@@ -10,8 +10,7 @@ mod bus;
 mod children;
 mod cli;
 mod demo;
-mod hubs;
-mod links;
+mod listing;
 mod logging;
 mod pieces;
 mod signals;
@@ -55,13 +54,13 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     }
     match cli.command {
         Command::Up(args) => up::run(args, cli.child_of.is_some(), ui).map(|()| ExitCode::SUCCESS),
-        Command::Hubs(args) => hubs::run(args, ui).map(|()| ExitCode::SUCCESS),
-        Command::Links(args) => links::run(args, ui).map(|()| ExitCode::SUCCESS),
+        Command::Hubs(args) => listing::hubs(args, ui).map(|()| ExitCode::SUCCESS),
+        Command::Links(args) => listing::links(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Pub(args) => bus::publish(args, ui),
         Command::Sub(args) => bus::subscribe(args, ui),
         Command::Request(args) => bus::request(args, ui),
         Command::Reply(args) => bus::reply(args, ui),
-        Command::Subjects(args) => bus::subjects(args, ui),
+        Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),

@@ -152,8 +152,7 @@ impl<T> Publisher<T> {
     ///
     /// As [`send`](Self::send).
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<Sent, SendError> {
-        let content = Raw { bytes, schema: RAW_SCHEMA };
-        self.sender.send(self.row, &Item { content: &content, extension: &[], to: 0 }, None)
+        self.send_raw(bytes, &[], None)
     }
 
     /// As [`send_bytes`](Self::send_bytes), with an extension.
@@ -166,9 +165,7 @@ impl<T> Publisher<T> {
         bytes: &[u8],
         extension: &Extension,
     ) -> Result<Sent, SendError> {
-        let content = Raw { bytes, schema: RAW_SCHEMA };
-        let item = Item { content: &content, extension: extension.bytes(), to: 0 };
-        self.sender.send(self.row, &item, None)
+        self.send_raw(bytes, extension.bytes(), None)
     }
 
     /// As [`send_bytes_with`](Self::send_bytes_with), waiting for room until `timeout` has passed.
@@ -182,10 +179,17 @@ impl<T> Publisher<T> {
         extension: &Extension,
         timeout: Duration,
     ) -> Result<Sent, SendError> {
-        let by = crate::hub::after(timeout);
+        self.send_raw(bytes, extension.bytes(), crate::hub::after(timeout))
+    }
+
+    fn send_raw(
+        &self,
+        bytes: &[u8],
+        extension: &[u8],
+        by: Option<Instant>,
+    ) -> Result<Sent, SendError> {
         let content = Raw { bytes, schema: RAW_SCHEMA };
-        let item = Item { content: &content, extension: extension.bytes(), to: 0 };
-        self.sender.send(self.row, &item, by)
+        self.sender.send(self.row, &Item { content: &content, extension, to: 0 }, by)
     }
 
     /// As [`send_bytes_with`](Self::send_bytes_with), without waiting.

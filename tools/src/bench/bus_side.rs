@@ -187,11 +187,7 @@ impl<T: BusTraffic> PingSide for BusPing<T> {
                 bail!(halt.reason().unwrap_or(Stop::Stalled));
             };
             let sequence = event.sequence().wrapping_sub(*first);
-            if sequence == tally.next && traffic.is_answer(&event, self.asked) {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, traffic.is_answer(&event, self.asked));
             drop(event);
             self.asked += 1;
             let after = Timestamp::now().ticks();
@@ -242,11 +238,7 @@ impl<T: BusTraffic> EchoSide for BusEcho<T> {
         for _ in 0..trips {
             let Some(event) = subscription.recv()? else { bail!("the hub was closed") };
             let sequence = event.sequence().wrapping_sub(*first);
-            if traffic.answer(publisher, &event, tally.next)? && sequence == tally.next {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, traffic.answer(publisher, &event, tally.next)?);
         }
         self.heard = tally.next;
         Ok(tally.lost)
@@ -265,11 +257,7 @@ impl<T: BusTraffic> EchoSide for BusEcho<T> {
                 Err(error) => return Err(error.into()),
             };
             let sequence = event.sequence().wrapping_sub(*first);
-            if sequence == tally.next && traffic.is_question(&event, sequence) {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, traffic.is_question(&event, sequence));
         }
         page.word(Word::Received).store(end, Ordering::Release);
         self.heard = tally.next;

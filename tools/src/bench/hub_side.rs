@@ -136,11 +136,7 @@ impl<T: Traffic> PingSide for HubPing<T> {
                 bail!(halt.reason().unwrap_or(Stop::Stalled));
             };
             let sequence = event.sequence();
-            if sequence == tally.next && self.traffic.is_answer(&event, self.asked) {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, self.traffic.is_answer(&event, self.asked));
             drop(event);
             self.asked += 1;
             let after = Timestamp::now().ticks();
@@ -199,11 +195,7 @@ impl<T: Traffic> EchoSide for HubEcho<T> {
         for _ in 0..trips {
             let Some(event) = hub.recv()? else { bail!("the hub was closed") };
             let sequence = event.sequence();
-            if self.traffic.answer(link, &event, tally.next)? && sequence == tally.next {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, self.traffic.answer(link, &event, tally.next)?);
         }
         self.heard = tally.next;
         Ok(tally.lost)
@@ -216,11 +208,7 @@ impl<T: Traffic> EchoSide for HubEcho<T> {
         while tally.next < end {
             let Some(event) = hub.recv()? else { bail!("the hub was closed") };
             let sequence = event.sequence();
-            if sequence == tally.next && self.traffic.is_question(&event, sequence) {
-                tally.next += 1;
-            } else {
-                tally.wrong(sequence);
-            }
+            tally.see(sequence, self.traffic.is_question(&event, sequence));
         }
         page.word(Word::Received).store(end, Ordering::Release);
         self.heard = tally.next;

@@ -45,6 +45,16 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Counts an event that had this number, and was what it should be or not.
+    #[inline(always)]
+    pub(super) fn see(&mut self, sequence: u64, is_right: bool) {
+        if sequence == self.next && is_right {
+            self.next += 1;
+        } else {
+            self.wrong(sequence);
+        }
+    }
+
     /// Counts an event that was not the right one.
     #[cold]
     pub(super) fn wrong(&mut self, sequence: u64) {

@@ -1,4 +1,4 @@
-//! `ephapse pub`, `sub`, `request`, `reply`, `subjects`: the bus, from a shell.
+//! `ephapse pub`, `sub`, `request`, `reply`: the bus, from a shell.
 //!
 //! Payloads are raw bytes, whatever they mean. Data goes to standard output, all that is said about
 //! it to standard error.
@@ -8,7 +8,6 @@ mod publish;
 mod reply;
 mod request;
 mod show;
-mod subjects;
 mod subscribe;
 mod totals;
 
@@ -23,7 +22,6 @@ use rkyv::{Archive, Serialize};
 pub(crate) use self::publish::{PubArgs, run as publish};
 pub(crate) use self::reply::{ReplyArgs, run as reply};
 pub(crate) use self::request::{RequestArgs, run as request};
-pub(crate) use self::subjects::{SubjectsArgs, run as subjects};
 pub(crate) use self::subscribe::{SubArgs, run as subscribe};
 use crate::up;
 
@@ -34,19 +32,23 @@ pub(crate) struct Bytes;
 
 /// How a command joins.
 #[derive(Debug, clap::Args)]
-struct JoinArgs {
+pub(crate) struct JoinArgs {
     /// The name to join with [default: ephapse-, the command, and the process's id].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
     /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
     #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
 }
 
 impl JoinArgs {
     /// Joins with what `options` add.
-    fn join(self, command: &str, options: impl FnOnce(HubBuilder) -> HubBuilder) -> Result<Hub> {
+    pub(crate) fn join(
+        self,
+        command: &str,
+        options: impl FnOnce(HubBuilder) -> HubBuilder,
+    ) -> Result<Hub> {
         let domain = up::domain(self.dir);
         let name = self.name.unwrap_or_else(|| format!("ephapse-{command}-{}", std::process::id()));
         // Whatever others publish can be read here.

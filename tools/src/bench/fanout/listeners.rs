@@ -96,11 +96,7 @@ impl Round<'_> {
             let number = event.sequence() - first;
             let is_right =
                 event.get::<Sample>().is_ok_and(|event| Sample::is_question(event, number));
-            if number == tally.next && is_right {
-                tally.next += 1;
-            } else {
-                tally.wrong(number);
-            }
+            tally.see(number, is_right);
             drop(event);
             while tally.next >= burst_end && burst_end > 0 {
                 self.had_burst(burst_end);
