@@ -37,7 +37,7 @@ use crate::error::Error;
 use crate::event::PAYLOAD_ALIGN;
 use crate::protocol::HubInfo;
 use crate::segment::Process;
-use crate::wait::{Bell, Step, Wait, Waiter, Woken};
+use crate::wait::{Bell, Sleeps, Step, Wait, Waiter};
 use bus::{Asking, Sender};
 use control::Control;
 use ending::End;
@@ -250,23 +250,6 @@ impl Hub {
         }
     }
 
-    /// Sleeps until something may have come, unless something has.
-    #[cold]
-    fn sleep(&mut self, waiter: &Waiter) -> Result<Option<Found>, RecvError> {
-        self.bell.arm();
-        let found = loop {
-            let found = self.find();
-            if !matches!(found, Ok(None)) || self.shared.is_closed() {
-                break found;
-            }
-            if self.bell.sleep(waiter.deadline()) == Woken::Up {
-                break Ok(None);
-            }
-        };
-        self.bell.disarm();
-        found
-    }
-
     /// Before waiting for the hub's descriptor with poll, epoll or an async runtime: `true` means
     /// that there is nothing to receive, and that the descriptor becomes readable when there is
     /// (and once more some milliseconds later, for nothing); `false` that there may be something
@@ -345,6 +328,23 @@ impl Hub {
         } else {
             Ok(Received::copied(inlet, commit.len, extension, &mut self.copy))
         }
+    }
+}
+
+impl Sleeps for Hub {
+    type Found = Found;
+    type Error = RecvError;
+
+    fn bell(&mut self) -> &mut Bell {
+        &mut self.bell
+    }
+
+    fn look(&mut self) -> Result<Option<Found>, RecvError> {
+        self.find()
+    }
+
+    fn is_over(&self) -> bool {
+        self.shared.is_closed()
     }
 }
 

@@ -34,6 +34,7 @@ mod bell;
 mod confirm;
 mod parking;
 mod ring;
+mod sleep;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -41,5 +42,6 @@ mod tests;
 pub use bell::{Bell, Ringer, Woken};
 pub(crate) use parking::{Parking, start_once};
 pub(crate) use ring::ring;
+pub(crate) use sleep::Sleeps;
 pub use strategy::Wait;
 pub(crate) use strategy::{Step, Waiter};

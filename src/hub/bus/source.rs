@@ -85,7 +85,7 @@ pub(super) enum Trouble {
 
 /// Where the next event is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub commit: CommitWord,
     pub sequence: u64,
     /// Bytes of its extension.

@@ -10,7 +10,7 @@ use crate::hub::receive::{Payloads, RecvError};
 use crate::hub::state::HubShared;
 use crate::hub::tally::Taken;
 use crate::limits::DOMAIN_EVENTS_MAX;
-use crate::wait::{Bell, Step, Wait, Waiter, Woken};
+use crate::wait::{Bell, Sleeps, Step, Wait, Waiter};
 use rkyv::util::AlignedVec;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -123,23 +123,6 @@ impl Subscription {
             }
         };
         Ok(Some(self.take(index, &found)))
-    }
-
-    /// Sleeps until something may have come, unless something has.
-    #[cold]
-    fn sleep(&mut self, waiter: &Waiter) -> Result<Option<(usize, Found)>, RecvError> {
-        self.bell.arm();
-        let found = loop {
-            let found = self.find();
-            if !matches!(found, Ok(None)) || self.inbox.is_closed() {
-                break found;
-            }
-            if self.bell.sleep(waiter.deadline()) == Woken::Up {
-                break Ok(None);
-            }
-        };
-        self.bell.disarm();
-        found
     }
 
     /// Before waiting for the descriptor with poll, epoll or an async runtime: `true` means that
@@ -369,6 +352,23 @@ enum Scan {
     Nothing,
     More,
     Found(usize, Found),
+}
+
+impl Sleeps for Subscription {
+    type Found = (usize, Found);
+    type Error = RecvError;
+
+    fn bell(&mut self) -> &mut Bell {
+        &mut self.bell
+    }
+
+    fn look(&mut self) -> Result<Option<(usize, Found)>, RecvError> {
+        self.find()
+    }
+
+    fn is_over(&self) -> bool {
+        self.inbox.is_closed()
+    }
 }
 
 impl AsFd for Subscription {
