@@ -44,6 +44,30 @@ fn what_happens_in_the_domain_is_an_event() {
 }
 
 #[test]
+fn who_does_not_look_for_long_is_told_how_much_has_happened_since() {
+    const LIVES: u64 = 600;
+    let domain = Domain::new();
+    let watcher = domain.hub("watcher");
+    let mut events = watcher.subscribe(["ephapse.hub.*"]).unwrap();
+    for life in 0..LIVES {
+        drop(domain.hub(&format!("mayfly-{life}")));
+    }
+    let _last = domain.hub("last");
+    let all = 2 * LIVES + 1;
+    let kept = ephapse::limits::DOMAIN_EVENTS_MAX as u64;
+    // What the supervisor says comes in order.
+    watcher.wait_for("last", LONG).unwrap();
+    let error = events.recv_timeout(LONG).map(drop).unwrap_err();
+    let expected =
+        format!("hub supervisor was faster: up to {} of its events have been missed", all - kept);
+    assert_eq!(error.to_string(), expected);
+    for number in all - kept + 1..=all {
+        assert_eq!(next(&mut events).sequence(), number);
+    }
+    assert!(events.try_recv().unwrap().is_none());
+}
+
+#[test]
 fn links_and_subjects_are_listed() {
     let domain = Domain::new();
     let (mut a, b) = (domain.hub("a"), domain.hub("b"));

@@ -2,6 +2,7 @@
 
 use super::content::{Content, Typed};
 use super::inbox::Inbox;
+use super::news::DomainEvents;
 use super::options::{Flow, SubscriptionOptions};
 use super::outbox::Item;
 use super::publisher::{Publisher, Sent};
@@ -17,7 +18,6 @@ use crate::protocol::{RefusalCode, SubjectInfo};
 use crate::segment::{RingMemory, RingOptions};
 use crate::wait::Bell;
 use rkyv::util::AlignedVec;
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl Hub {
             turn: 0,
             copy: AlignedVec::new(),
             tally: self.shared.tally.subscription(number),
-            domain_events: VecDeque::new(),
+            domain_events: DomainEvents::default(),
             last_domain_event: 0,
             pending: None,
         };

@@ -1,6 +1,6 @@
 //! What the control thread leaves for a subscription.
 
-use super::news::DomainEvent;
+use super::news::{DomainEvent, DomainEvents};
 use super::source::{Port, Source};
 use crate::protocol::Subject;
 use crate::ring::{JOINING, Position, Reader};
@@ -24,8 +24,6 @@ pub(crate) enum News {
     Lane(u64, Box<Port<Reader<RingMemory>>>),
     /// Where in it we begin.
     LaneBegin(u64, Position),
-    /// Something happened in the domain.
-    Domain(Arc<DomainEvent>),
     /// The source will write nothing more for us.
     Over(u64),
 }
@@ -38,7 +36,7 @@ impl News {
             Self::Begin(id, _) | Self::Lane(id, _) | Self::LaneBegin(id, _) | Self::Over(id) => {
                 Some(*id)
             }
-            Self::Subjects(_) | Self::Domain(_) => None,
+            Self::Subjects(_) => None,
         }
     }
 
@@ -67,6 +65,7 @@ pub(crate) struct Inbox {
     has_news: AtomicBool,
     closed: AtomicBool,
     news: Mutex<Vec<News>>,
+    domain_events: Mutex<DomainEvents>,
     /// To wake the subscription, whoever it is that sleeps on its bell.
     bell: OwnedFd,
 }
@@ -74,7 +73,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new(bell: OwnedFd) -> Self {
         let (has_news, closed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { has_news, closed, news: Mutex::new(Vec::new()), bell }
+        Self { has_news, closed, news: Mutex::default(), domain_events: Mutex::default(), bell }
     }
 
     pub(crate) fn post(&self, news: News) {
@@ -89,7 +88,17 @@ impl Inbox {
             }
             all.push(news);
         }
-        // Relaxed: the lock orders the news; who misses the flag is woken below.
+        self.ring();
+    }
+
+    /// Something has happened in the domain.
+    pub(crate) fn post_event(&self, event: Arc<DomainEvent>) {
+        self.domain_events.lock().push(event);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        // Relaxed: the locks order the news; who misses the flag is woken below.
         self.has_news.store(true, Ordering::Relaxed);
         ring(&self.bell);
     }
@@ -100,11 +109,11 @@ impl Inbox {
         self.has_news.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take(&self) -> Vec<News> {
-        let mut news = self.news.lock();
-        // Relaxed: under the lock, so that no news is left without the flag.
+    pub(super) fn take(&self) -> (Vec<News>, DomainEvents) {
+        let (mut news, mut events) = (self.news.lock(), self.domain_events.lock());
+        // Relaxed: under the locks, so that no news is left without the flag.
         self.has_news.store(false, Ordering::Relaxed);
-        std::mem::take(&mut news)
+        (std::mem::take(&mut news), std::mem::take(&mut events))
     }
 
     pub(crate) fn close(&self) {

@@ -5,9 +5,12 @@ use crate::event::lifecycle::{
     LinkClosed, LinkEstablished,
 };
 use crate::event::{COPY_START, Event, PAYLOAD_ALIGN, Timestamp};
+use crate::limits::DOMAIN_EVENTS_MAX;
 use crate::protocol::{HubInfo, News};
 use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// An event that came by way of the supervisor.
 #[derive(Debug, Clone)]
@@ -63,5 +66,89 @@ impl DomainEvent {
             body.extend_from_slice(&word.to_le_bytes());
         }
         body.extend_from_slice(&self.payload);
+    }
+}
+
+/// Those that a subscription has not taken yet, oldest first: the newest [`DOMAIN_EVENTS_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct DomainEvents {
+    events: VecDeque<Arc<DomainEvent>>,
+    /// Older ones that nobody has taken.
+    missed: u64,
+}
+
+impl DomainEvents {
+    pub(super) fn push(&mut self, event: Arc<DomainEvent>) {
+        if self.events.len() >= DOMAIN_EVENTS_MAX {
+            self.events.pop_front();
+            self.missed += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Puts newer ones behind these.
+    pub(super) fn append(&mut self, newer: Self) {
+        if newer.missed > 0 {
+            // These are older still.
+            self.missed += newer.missed + self.events.len() as u64;
+            self.events.clear();
+        }
+        newer.events.into_iter().for_each(|event| self.push(event));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// How many have been missed since this was asked last.
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+
+    pub(super) fn first(&self) -> Option<&DomainEvent> {
+        self.events.front().map(|event| &**event)
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<Arc<DomainEvent>> {
+        self.events.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(link: u64) -> Arc<DomainEvent> {
+        let hub = || HubInfo { name: String::new(), id: 1, pid: 1, uid: 1, links: 0 };
+        let news = News::Linked { link, opener: hub(), acceptor: hub() };
+        Arc::new(DomainEvent::of(news).unwrap())
+    }
+
+    fn link(events: &mut DomainEvents) -> u64 {
+        let event = events.take_first().unwrap();
+        let mut bytes = AlignedVec::<32>::new();
+        bytes.extend_from_slice(&event.payload);
+        crate::event::check::<LinkEstablished>(event.schema, &bytes).unwrap().link.to_native()
+    }
+
+    #[test]
+    fn the_newest_stay_and_the_others_are_counted() {
+        const MAX: u64 = DOMAIN_EVENTS_MAX as u64;
+        let (mut own, mut newer) = (DomainEvents::default(), DomainEvents::default());
+        (0..10).for_each(|number| own.push(event(number)));
+        (10..MAX).for_each(|number| newer.push(event(number)));
+        own.append(std::mem::take(&mut newer));
+        assert_eq!((own.take_missed(), link(&mut own)), (0, 0));
+        (MAX..MAX + 5).for_each(|number| newer.push(event(number)));
+        own.append(std::mem::take(&mut newer));
+        assert_eq!((own.take_missed(), link(&mut own)), (4, 5));
+        // All that is here is older than what has been missed there.
+        (MAX + 5..3 * MAX).for_each(|number| newer.push(event(number)));
+        own.append(newer);
+        assert_eq!((own.take_missed(), own.take_missed()), (2 * MAX - 6, 0));
+        for number in 2 * MAX..3 * MAX {
+            assert_eq!(link(&mut own), number);
+        }
+        assert!(own.is_empty());
     }
 }

@@ -2,17 +2,15 @@
 
 use super::envelope::{Body, Envelope};
 use super::inbox::{Inbox, News};
-use super::news::DomainEvent;
+use super::news::DomainEvents;
 use super::source::{Filter, Found, Look, Peer, Port, Source, Trouble, header_of};
 use crate::event::{COPY_START, HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::hub::control::Control;
 use crate::hub::receive::{Payloads, RecvError};
 use crate::hub::state::HubShared;
 use crate::hub::tally::Taken;
-use crate::limits::DOMAIN_EVENTS_MAX;
 use crate::wait::{Bell, Sleeps, Step, Wait, Waiter};
 use rkyv::util::AlignedVec;
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +44,7 @@ pub struct Subscription {
     pub(super) copy: AlignedVec<PAYLOAD_ALIGN>,
     pub(super) tally: Taken,
     /// What has happened in the domain, oldest first, and the number of the last that was taken.
-    pub(super) domain_events: VecDeque<Arc<DomainEvent>>,
+    pub(super) domain_events: DomainEvents,
     pub(super) last_domain_event: u64,
     /// What [`arm`](Self::arm) has found.
     pub(super) pending: Option<Result<(usize, Found), RecvError>>,
@@ -184,7 +182,7 @@ impl Subscription {
                 self.take_news();
             }
             if !self.domain_events.is_empty() {
-                return Ok(Some(self.next_domain_event()));
+                return self.next_domain_event().map(Some);
             }
             match self.scan()? {
                 Scan::Found(index, found) => return Ok(Some((index, found))),
@@ -201,12 +199,17 @@ impl Subscription {
 
     /// The oldest of the domain's events: it is taken when it is found, as broadcasts are.
     #[cold]
-    fn next_domain_event(&mut self) -> (usize, Found) {
+    fn next_domain_event(&mut self) -> Result<(usize, Found), RecvError> {
+        let missed = self.domain_events.take_missed();
+        if missed > 0 {
+            self.last_domain_event += missed;
+            return Err(self.tally.lagged(Arc::clone(&self.supervisor.name), missed));
+        }
         self.last_domain_event += 1;
-        if let Some(event) = self.domain_events.front() {
+        if let Some(event) = self.domain_events.first() {
             event.write(self.last_domain_event, &mut self.copy);
         }
-        (DOMAIN, Found::in_copy(self.last_domain_event))
+        Ok((DOMAIN, Found::in_copy(self.last_domain_event)))
     }
 
     /// Looks at all sources once, the busy one first and again in between.
@@ -306,7 +309,7 @@ impl Subscription {
 
     #[cold]
     fn take_domain_event(&mut self) -> Envelope<'_> {
-        let subject = self.domain_events.pop_front().map_or("", |event| event.subject);
+        let subject = self.domain_events.take_first().map_or("", |event| event.subject);
         let body = &self.copy[COPY_START..];
         self.tally.event(body.len() - HEADER_BYTES);
         let (header, peer) = (header_of(body), &self.supervisor);
@@ -316,7 +319,9 @@ impl Subscription {
     /// Takes what the control thread has left.
     #[cold]
     fn take_news(&mut self) {
-        for news in self.inbox.take() {
+        let (news, events) = self.inbox.take();
+        self.domain_events.append(events);
+        for news in news {
             match news {
                 News::Source(source) => {
                     self.sources.retain(|known| known.peer.id != source.peer.id);
@@ -328,13 +333,6 @@ impl Subscription {
                 News::Begin(id, word) => self.source(id, |source| source.begins(word)),
                 News::Lane(id, port) => self.source(id, |source| source.add_lane(*port)),
                 News::LaneBegin(id, word) => self.source(id, |source| source.lane_begins(word)),
-                News::Domain(event) => {
-                    // Who never looks collects no more than this.
-                    if self.domain_events.len() >= DOMAIN_EVENTS_MAX {
-                        self.domain_events.pop_front();
-                    }
-                    self.domain_events.push_back(event);
-                }
                 News::Over(id) => self.source(id, |source| source.over = true),
             }
         }

@@ -8,7 +8,7 @@ use super::session::{Pending, Session};
 use crate::error::Error;
 use crate::event::lifecycle;
 use crate::event::subject::Pattern;
-use crate::hub::bus::{DomainEvent, Gate, Inbox, News, Peer, Routes, SharedOutbox};
+use crate::hub::bus::{DomainEvent, Gate, Inbox, Peer, Routes, SharedOutbox};
 use crate::hub::state::{HubShared, LinkId, SlotGuard, StartSlot};
 use crate::limits::CURSOR_SLOTS;
 use crate::protocol::{self, Edge, LinkInfo, SubjectInfo, ToHub, ToSupervisor};
@@ -276,7 +276,7 @@ impl Session {
         let Some(event) = DomainEvent::of(news).map(Arc::new) else { return };
         let wants = |subscription: &&NewSubscription| subscription.wants(event.subject);
         for subscription in self.bus.subscriptions.values().filter(wants) {
-            subscription.inbox.post(News::Domain(Arc::clone(&event)));
+            subscription.inbox.post_event(Arc::clone(&event));
         }
     }
 
