@@ -6,7 +6,7 @@ use super::news::DomainEvents;
 use super::options::{Flow, SubscriptionOptions};
 use super::outbox::Item;
 use super::publisher::{Publisher, Sent};
-use super::source::{Filter, Peer};
+use super::source::Peer;
 use super::subscription::Subscription;
 use crate::error::Error;
 use crate::event::subject::{Pattern, check_subject};
@@ -100,7 +100,6 @@ impl Hub {
             bell_slot,
             wait: options.wait.unwrap_or(self.wait),
             payloads: self.payloads,
-            filter: Filter::of(self.shared.id),
             sources: Vec::new(),
             supervisor: Arc::new(Peer { id: 0, name: "supervisor".into(), same_user: true }),
             current: 0,

@@ -16,8 +16,8 @@ use std::sync::Arc;
 pub(crate) enum News {
     /// A hub whose events it may want.
     Source(Box<Source>),
-    /// More subjects that match.
-    Subjects(Vec<Subject>),
+    /// More subjects of the source that match.
+    Subjects(u64, Vec<Subject>),
     /// The source takes account of us; the word says where we begin, when it is settled.
     Begin(u64, Option<Position>),
     /// A second ring of the source, at the end of a link.
@@ -30,13 +30,14 @@ pub(crate) enum News {
 
 impl News {
     /// Which source it is about.
-    fn source(&self) -> Option<u64> {
+    fn source(&self) -> u64 {
         match self {
-            Self::Source(source) => Some(source.peer.id),
-            Self::Begin(id, _) | Self::Lane(id, _) | Self::LaneBegin(id, _) | Self::Over(id) => {
-                Some(*id)
-            }
-            Self::Subjects(_) => None,
+            Self::Source(source) => source.peer.id,
+            Self::Subjects(id, _)
+            | Self::Begin(id, _)
+            | Self::Lane(id, _)
+            | Self::LaneBegin(id, _)
+            | Self::Over(id) => *id,
         }
     }
 
@@ -84,7 +85,7 @@ impl Inbox {
                 && !all.iter().any(|news| news.says_where(source))
             {
                 // It has come and gone unseen, and sent nothing.
-                return all.retain(|news| news.source() != Some(source));
+                return all.retain(|news| news.source() != source);
             }
             all.push(news);
         }

@@ -24,6 +24,7 @@ mod canary;
 mod content;
 mod crowd;
 mod envelope;
+mod filter;
 #[cfg(test)]
 mod history;
 mod hub;
@@ -43,6 +44,7 @@ mod subscription;
 
 pub(super) use crowd::summon;
 pub use envelope::Envelope;
+pub(super) use filter::Filter;
 pub(super) use inbox::{Inbox, News};
 pub use message::Message;
 pub(super) use news::DomainEvent;

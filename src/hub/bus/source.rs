@@ -6,6 +6,8 @@
 //! one that is not above the last has been there already. No markers, no time-outs, no locks.
 
 use super::canary;
+use super::filter::Filter;
+use super::inbox::Inbox;
 use crate::event::{self, HEADER_BYTES, Header};
 use crate::hub::state::SlotGuard;
 use crate::ring::{
@@ -16,6 +18,9 @@ use core::sync::atomic::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// A hub that publishes.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -23,38 +28,6 @@ pub(crate) struct Peer {
     pub name: Arc<str>,
     /// Whether it runs as the same user, so that its payloads may be read in place.
     pub same_user: bool,
-}
-
-/// What a subscription wants.
-#[derive(Debug)]
-pub(super) struct Filter {
-    /// Sorted by number.
-    subjects: Vec<(u32, Arc<str>)>,
-    /// The subscription's own hub.
-    pub hub: u64,
-}
-
-impl Filter {
-    /// That of a hub, before anything is known.
-    pub(super) fn of(hub: u64) -> Self {
-        Self { subjects: Vec::new(), hub }
-    }
-
-    pub(super) fn add(&mut self, id: u32, name: &str) {
-        if let Err(at) = self.subjects.binary_search_by_key(&id, |(id, _)| *id) {
-            self.subjects.insert(at, (id, name.into()));
-        }
-    }
-
-    #[inline]
-    pub(super) fn name(&self, id: u32) -> Option<&Arc<str>> {
-        let at = self.subjects.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        Some(&self.subjects[at].1)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.subjects.len()
-    }
 }
 
 /// A ring to be read, before and after it is settled where to begin.
@@ -111,6 +84,7 @@ const HEAD: usize = HEADER_BYTES + 16;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub peer: Arc<Peer>,
+    pub(super) filter: Filter,
     pub(super) broadcast: Port<Follower<RingMemory>>,
     pub(super) lane: Port<Reader<RingMemory>>,
     /// Lanes of later links, while the first is not read to its end.
@@ -124,19 +98,24 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(peer: Arc<Peer>, broadcast: Port<Follower<RingMemory>>) -> Self {
+    pub(crate) fn new(
+        peer: Arc<Peer>,
+        filter: Filter,
+        broadcast: Port<Follower<RingMemory>>,
+    ) -> Self {
         let (lane, later) = (Port::Shut, VecDeque::new());
-        Self { peer, broadcast, lane, later, last: 0, lagging: false, over: false }
+        Self { peer, filter, broadcast, lane, later, last: 0, lagging: false, over: false }
     }
 
-    /// The next event, in the order in which the source sent them.
+    /// The next event, in the order in which the source sent them. A record on a subject that is
+    /// not wanted is passed over only if there is no news: that may be of the subject.
     #[inline]
-    pub(super) fn look(&mut self, filter: &Filter) -> Result<Look, Trouble> {
-        let mut on_lane = self.look_at_lane(filter)?;
-        let broadcast = self.look_at_broadcast(filter)?;
+    pub(super) fn look(&mut self, news: &Inbox) -> Result<Look, Trouble> {
+        let mut on_lane = self.look_at_lane(news)?;
+        let broadcast = self.look_at_broadcast(news)?;
         if let (Look::Nothing, Look::Found(_)) = (&on_lane, &broadcast) {
             // What is older was committed before what we have just seen.
-            on_lane = self.look_at_lane(filter)?;
+            on_lane = self.look_at_lane(news)?;
         }
         if canary::is_on(canary::MERGE) && matches!(on_lane, Look::Found(_)) {
             return Ok(on_lane);
@@ -158,7 +137,7 @@ impl Source {
         self.last = found.sequence;
     }
 
-    fn look_at_lane(&mut self, filter: &Filter) -> Result<Look, Trouble> {
+    fn look_at_lane(&mut self, news: &Inbox) -> Result<Look, Trouble> {
         if matches!(self.lane, Port::Waiting { .. }) {
             // One that has not begun when there is another will not begin any more.
             let more = self.begin_lane()? || self.next_lane();
@@ -175,10 +154,17 @@ impl Source {
                 }
                 Err(error) => return Err(Trouble::Corrupt(error.to_string())),
             };
+            if !self.filter.wants(commit.tag) {
+                if news.has_news() {
+                    return Ok(Look::More);
+                }
+                reader.release(commit.len);
+                continue;
+            }
             let mut head = [0; HEAD];
             let known = head.len().min(commit.len);
             reader.copy_body(&mut head[..known]);
-            match judge(filter, self.last, commit, &head[..known])? {
+            match judge(self.filter.hub, self.last, commit, &head[..known])? {
                 Some((sequence, extension)) => {
                     return Ok(Look::Found(Found { commit, sequence, extension, on_lane: true }));
                 }
@@ -188,7 +174,7 @@ impl Source {
         Ok(Look::More)
     }
 
-    fn look_at_broadcast(&mut self, filter: &Filter) -> Result<Look, Trouble> {
+    fn look_at_broadcast(&mut self, news: &Inbox) -> Result<Look, Trouble> {
         let follower = match &mut self.broadcast {
             Port::Open(follower, _) => follower,
             Port::Shut => return Ok(Look::Nothing),
@@ -202,7 +188,10 @@ impl Source {
                 Ok(None) => return Ok(Look::Nothing),
                 Err(error) => return self.no_record(&error),
             };
-            if !self.lagging && filter.name(commit.tag).is_none() {
+            if !self.lagging && !self.filter.wants(commit.tag) {
+                if news.has_news() {
+                    return Ok(Look::More);
+                }
                 follower.advance(commit);
                 continue;
             }
@@ -214,7 +203,7 @@ impl Source {
             if self.lagging {
                 return self.count_missed(&head[..known]);
             }
-            match judge(filter, self.last, commit, &head[..known])? {
+            match judge(self.filter.hub, self.last, commit, &head[..known])? {
                 Some((sequence, extension)) => {
                     return Ok(Look::Found(Found { commit, sequence, extension, on_lane: false }));
                 }
@@ -345,10 +334,11 @@ fn begin<R>(port: &mut Port<R>) -> Result<Option<Beginning>, Trouble> {
     Ok(Some((memory, cursor, slot, start, fencing)))
 }
 
-/// Whether a record is for us: its number, and the bytes of its extension.
+/// Whether a record on a subject that is wanted is for this hub, and not an old one: its number, and
+/// the bytes of its extension.
 #[inline]
 fn judge(
-    filter: &Filter,
+    hub: u64,
     last: u64,
     commit: CommitWord,
     head: &[u8],
@@ -357,7 +347,7 @@ fn judge(
     let sequence = u64::from_le_bytes(*head.first_chunk().ok_or_else(strange)?);
     let Some(room) = commit.len.checked_sub(HEADER_BYTES) else { return Err(strange()) };
     let is_old = sequence <= last && !canary::is_on(canary::MERGE);
-    if is_old || filter.name(commit.tag).is_none() {
+    if is_old {
         return Ok(None);
     }
     if commit.kind == Kind::Plain {
@@ -367,7 +357,7 @@ fn judge(
     let len = head.first_chunk().and_then(|start| event::extension_len(*start));
     let Some(len) = len.filter(|len| *len <= room) else { return Err(strange()) };
     let to = head.get(8..).and_then(|bytes| bytes.first_chunk()).map(|b| u64::from_le_bytes(*b));
-    let is_for_us = to.is_none_or(|to| to == 0 || to == filter.hub);
+    let is_for_us = to.is_none_or(|to| to == 0 || to == hub);
     Ok(is_for_us.then_some((sequence, len)))
 }
 

@@ -3,7 +3,7 @@
 use super::envelope::{Body, Envelope};
 use super::inbox::{Inbox, News};
 use super::news::DomainEvents;
-use super::source::{Filter, Found, Look, Peer, Port, Source, Trouble, header_of};
+use super::source::{Found, Look, Peer, Port, Source, Trouble, header_of};
 use crate::event::{COPY_START, HEADER_BYTES, PAYLOAD_ALIGN};
 use crate::hub::control::Control;
 use crate::hub::receive::{Payloads, RecvError};
@@ -11,6 +11,7 @@ use crate::hub::state::HubShared;
 use crate::hub::tally::Taken;
 use crate::wait::{Bell, Sleeps, Step, Wait, Waiter};
 use rkyv::util::AlignedVec;
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +34,6 @@ pub struct Subscription {
     pub(super) bell_slot: u32,
     pub(super) wait: Wait,
     pub(super) payloads: Payloads,
-    pub(super) filter: Filter,
     pub(super) sources: Vec<Source>,
     /// The source of the domain's own events.
     pub(super) supervisor: Arc<Peer>,
@@ -163,7 +163,8 @@ impl Subscription {
     /// Subjects that match its patterns and are published.
     #[must_use]
     pub fn subject_count(&self) -> usize {
-        self.filter.len()
+        let names = self.sources.iter().flat_map(|source| source.filter.names());
+        names.collect::<HashSet<&str>>().len()
     }
 
     /// Whether its hub has been closed or dropped.
@@ -225,7 +226,7 @@ impl Subscription {
             let index = (first + look) % count;
             let looks_again = look > 0 && look % IDLE_LOOKS == 0;
             for index in [Some(index), looks_again.then_some(first)].into_iter().flatten() {
-                match self.sources[index].look(&self.filter) {
+                match self.sources[index].look(&self.inbox) {
                     Ok(Look::Found(found)) => {
                         if !found.on_lane {
                             // News that came before it may be of a lane with something older.
@@ -283,11 +284,11 @@ impl Subscription {
         if index == DOMAIN {
             return self.take_domain_event();
         }
-        let Self { sources, copy, filter, payloads, tally, .. } = self;
+        let Self { sources, copy, payloads, tally, .. } = self;
         let source = &mut sources[index];
         source.taken(found);
         tally.event(found.commit.len - HEADER_BYTES - found.extension);
-        let Source { peer, lane, .. } = source;
+        let Source { peer, filter, lane, .. } = source;
         let subject = filter.name(found.commit.tag).map_or("", |name| name);
         let in_place = peer.same_user && *payloads == Payloads::ByTrust;
         let extension = found.extension;
@@ -327,8 +328,8 @@ impl Subscription {
                     self.sources.retain(|known| known.peer.id != source.peer.id);
                     self.sources.push(*source);
                 }
-                News::Subjects(subjects) => {
-                    subjects.iter().for_each(|subject| self.filter.add(subject.id, &subject.name));
+                News::Subjects(id, subjects) => {
+                    self.source(id, |source| source.filter.add(subjects));
                 }
                 News::Begin(id, word) => self.source(id, |source| source.begins(word)),
                 News::Lane(id, port) => self.source(id, |source| source.add_lane(*port)),

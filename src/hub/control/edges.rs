@@ -3,7 +3,7 @@
 use super::bus::{Done, Known, missing_descriptors, slot_of, start_slot};
 use super::session::Session;
 use crate::error::Error;
-use crate::hub::bus::{Gate, Listener, News, Peer, Port, Source, summon};
+use crate::hub::bus::{Filter, Gate, Listener, News, Peer, Port, Source, summon};
 use crate::protocol::{Edge, HubInfo, Subject};
 use crate::ring::Follower;
 use crate::segment::{PeerCursors, RingMemory};
@@ -40,8 +40,8 @@ impl Session {
             vacant.insert(known);
         }
         let Some(known) = self.bus.sources.get_mut(&source.id) else { return Err(Error::Closed) };
-        subscription.inbox.post(News::Subjects(subjects));
         if let Some(slot) = known.followers.get(&edge.subscription) {
+            subscription.inbox.post(News::Subjects(source.id, subjects));
             return Ok(*slot);
         }
         let memory = known.memory.view();
@@ -57,7 +57,8 @@ impl Session {
             (Port::Open(follower, None), 0)
         };
         known.followers.insert(edge.subscription, number);
-        let source = Source::new(Arc::clone(&known.peer), port);
+        let filter = Filter::new(self.hub.id, subjects);
+        let source = Source::new(Arc::clone(&known.peer), filter, port);
         subscription.inbox.post(News::Source(Box::new(source)));
         Ok(number)
     }
