@@ -23,7 +23,8 @@ fn requests_are_answered() {
     let answer = json(&domain.run("request loud.c x --name me --timeout 20s --json"));
     assert_eq!((&answer["subject"], &answer["source"]), (&json!("loud.c"), &json!("service")));
     assert_eq!((&answer["text"], &answer["len"]), (&json!("X loud.c me"), &json!(11)));
-    assert!(answer["took_ns"].as_u64() > Some(0), "{answer}");
+    assert!(answer["took_ns"].as_u64() > Some(0) && answer["sequence"].as_u64() > Some(0));
+    assert!(answer["correlation"].is_u64(), "{answer}");
     let (code, _, notes) = service.output();
     assert_eq!((code, notes.as_str()), (Some(0), "3 requests\n"));
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use ephapse::Reply;
 use serde::Serialize;
 
-use super::show::{Form, Payload, SchemaId, Shown};
+use super::show::{Form, Object, Shown};
 use super::{JoinArgs, capacity_for, subject};
 use crate::cli::duration;
 use crate::ui::{Data, Stream, Ui};
@@ -52,11 +52,9 @@ pub(crate) struct RequestArgs {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    subject: &'a str,
-    source: &'a str,
-    schema: SchemaId,
+    /// The reply; the subject is the request's.
     #[serde(flatten)]
-    payload: Payload<'a>,
+    reply: Object<'a>,
     took_ns: u64,
 }
 
@@ -88,10 +86,7 @@ fn print(subject: &str, reply: &Reply, took: Duration, form: Form, ui: &Ui) -> R
             data.flush()
         }
         Form::Json => ui.json(&Answer {
-            subject,
-            source: reply.source(),
-            schema: SchemaId(reply.schema()),
-            payload: Payload::of(bytes),
+            reply: Object::of(&reply.envelope()).about(subject),
             took_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
         }),
         Form::Human => ui.line(Stream::Out, Shown(bytes)),

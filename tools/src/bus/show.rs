@@ -114,7 +114,7 @@ impl Serialize for Hex<'_> {
 
 /// What a payload is in JSON: `text`, or `hex` if it is none.
 #[derive(Serialize)]
-pub(super) struct Payload<'a> {
+struct Payload<'a> {
     len: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
@@ -123,7 +123,7 @@ pub(super) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn of(bytes: &'a [u8]) -> Payload<'a> {
+    fn of(bytes: &'a [u8]) -> Payload<'a> {
         let text = str::from_utf8(bytes).ok();
         let hex = text.is_none().then_some(Hex(bytes));
         Payload { len: bytes.len(), text, hex }
@@ -131,7 +131,7 @@ impl<'a> Payload<'a> {
 }
 
 /// A schema: all 64 bits, which is more than a number in JSON can hold everywhere.
-pub(super) struct SchemaId(pub(super) u64);
+struct SchemaId(u64);
 
 impl Serialize for SchemaId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -141,7 +141,7 @@ impl Serialize for SchemaId {
 
 /// An event in JSON.
 #[derive(Serialize)]
-struct Object<'a> {
+pub(super) struct Object<'a> {
     subject: &'a str,
     source: &'a str,
     source_id: u64,
@@ -191,7 +191,7 @@ fn is_zero<T: Copy + Into<u64>>(number: &T) -> bool {
 }
 
 impl<'a> Object<'a> {
-    fn of(event: &'a Envelope<'_>) -> Object<'a> {
+    pub(super) fn of(event: &'a Envelope<'_>) -> Object<'a> {
         let content = match Lifecycle::of(event) {
             Some(lifecycle) => Content::Lifecycle(lifecycle),
             None => Content::Payload(Payload::of(event.bytes())),
@@ -207,6 +207,13 @@ impl<'a> Object<'a> {
             content,
             beside: event.extension().map(Beside::of),
         }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The same, said to be about another subject.
+    pub(super) fn about(self, subject: &'a str) -> Object<'a> {
+        Object { subject, ..self }
     }
 }
 
