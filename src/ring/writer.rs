@@ -19,6 +19,8 @@ pub struct Writer<M: Memory> {
     /// Up to where readers can see: `position`, or the start of the batch that is being written.
     /// The word there is zero.
     pub(super) visible: u64,
+    /// Where the newest record that they can see starts.
+    newest: u64,
     /// Everything below has been claimed and is free: the hot path's only check.
     pub(super) limit: u64,
     /// What lies below has been given back by all gating readers.
@@ -71,6 +73,7 @@ impl<M: Memory> Writer<M> {
             memory,
             position: start,
             visible: start,
+            newest: start,
             limit: start,
             free: start,
             claimed: start,
@@ -217,20 +220,25 @@ impl<M: Memory> Writer<M> {
         self.is_stream = (self.memory.capacity() as u64).saturating_sub(room) >= STREAM;
     }
 
-    /// Announces how far we may write, at least to `end` and not beyond what is free.
+    /// Announces how far we may write, at least to `end` and not beyond what is free, and a
+    /// boundary: where the newest record starts, so that whoever is overtaken finds one, also if we
+    /// never commit another.
     ///
     /// Always `claim ≤ boundary + capacity`: an overtaken reader that goes on at the boundary is
-    /// not overtaken there by the same claim.
+    /// not overtaken there by the same claim. Where two long records leave no room for that, the
+    /// boundary is where the next one starts.
     fn claim(&mut self, end: u64) {
         let capacity = self.memory.capacity() as u64;
+        let fits = end.max(self.claimed) <= self.newest + capacity;
+        let boundary = if fits { self.newest } else { self.visible };
         let chunk = end.max(self.position + capacity / CLAIM_PARTS);
-        self.limit = chunk.min(self.free).min(self.visible + capacity);
+        self.limit = chunk.min(self.free).min(boundary + capacity);
         // What was claimed once may have been scribbled on, and stays claimed.
         // Relaxed: the fence below orders it before what is written.
         self.claimed = self.claimed.max(self.limit);
         self.memory.header_word(HeaderWord::Claim).store(self.claimed, Ordering::Relaxed);
         // SYNC(boundary): pairs with the acquire in `Follower`; what lies before is committed.
-        self.memory.header_word(HeaderWord::Boundary).store(self.visible, Ordering::Release);
+        self.memory.header_word(HeaderWord::Boundary).store(boundary, Ordering::Release);
         // SYNC(claim): pairs with the acquire fence in `Follower::is_overtaken`: who saw a
         // byte that was written after this fence sees the claim that was stored before it.
         fence(Ordering::Release);
@@ -248,6 +256,7 @@ impl<M: Memory> Writer<M> {
         // SYNC(commit): pairs with the acquire load in `Reader::peek` and `Follower::peek`;
         // the body and the zero after it come before.
         self.memory.word(self.position).store(word.pack(), Ordering::Release);
+        self.newest = self.position;
         self.position = next;
         self.visible = next;
         self.prepare(next + stride(word.len) + LINE as u64);
@@ -280,6 +289,7 @@ impl<M: Memory> Writer<M> {
         self.memory.word(self.position).store(0, Ordering::Relaxed);
         // SYNC(commit): as in `publish`.
         self.memory.word(self.visible).store(first, Ordering::Release);
+        self.newest = self.visible;
         self.visible = self.position;
     }
 

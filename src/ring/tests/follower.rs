@@ -276,6 +276,37 @@ fn a_start_that_is_none_is_refused() {
     let _ = Follower::lossy(HeapMemory::new(4096), Some(65));
 }
 
+/// The writer may take a break, be killed or give up what it has begun, after each of them.
+#[test]
+fn who_is_overtaken_finds_the_newest_record_though_none_follows() {
+    for count in 1..300 {
+        for begun in [None, Some(1), Some(40), Some(500), Some(max_body(4096) - 100)] {
+            let memory = HeapMemory::new(4096);
+            let mut writer = Writer::format(memory.share(), 0);
+            let mut follower = Follower::lossy(memory, None);
+            for tag in 0..count {
+                put(&mut writer, tag, 40).unwrap();
+            }
+            let _given_up = begun.map(|len| writer.loan(len).unwrap());
+            assert_eq!(newest(&mut follower), Some(count - 1), "of {count}, then {begun:?}");
+            put(&mut writer, count, 40).unwrap();
+            assert_eq!(newest(&mut follower), Some(count), "after {count} and {begun:?}");
+        }
+    }
+}
+
+/// The tag of the last record, however many are missed before it.
+fn newest<M: Memory>(follower: &mut Follower<M>) -> Option<u32> {
+    let mut newest = None;
+    loop {
+        match take(follower) {
+            Ok(Some(tag)) => newest = Some(tag),
+            Ok(None) => return newest,
+            Err(error) => assert!(matches!(error, FollowError::Overrun { .. }), "{error}"),
+        }
+    }
+}
+
 #[test]
 fn the_newest_record_is_found_however_long_it_is() {
     let memory = HeapMemory::new(4096);
