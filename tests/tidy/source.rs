@@ -50,14 +50,21 @@ impl Project {
     pub(crate) fn new(found: Vec<(String, String)>) -> Self {
         let mut files: Vec<_> =
             found.into_iter().map(|(path, text)| File::new(path, text)).collect();
-        let test_files: BTreeSet<_> = files.iter().flat_map(File::test_modules).collect();
-        for file in &mut files {
-            let in_tests = file.path.starts_with("tests/") || file.path.contains("/tests/");
-            if in_tests || test_files.contains(&file.path) {
-                file.lines.iter_mut().for_each(|line| line.test = true);
+        let mut test_files = BTreeSet::new();
+        // The modules of a module for tests are for tests too.
+        loop {
+            for file in &mut files {
+                let in_tests = file.path.starts_with("tests/") || file.path.contains("/tests/");
+                if in_tests || test_files.contains(&file.path) {
+                    file.lines.iter_mut().for_each(|line| line.test = true);
+                }
             }
+            let declared = files.iter().flat_map(File::test_modules).collect();
+            if declared == test_files {
+                return Self { files };
+            }
+            test_files = declared;
         }
-        Self { files }
     }
 
     pub(crate) fn rust(&self) -> impl Iterator<Item = &File> {
