@@ -10,7 +10,6 @@ use common::{Domain, Pose, pose};
 use ephapse::{Hub, Link, Publisher, Subscription, SubscriptionOptions, Wait};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 const PROCESSES: usize = 8;
@@ -36,11 +35,6 @@ fn child_entry() {
     }
 }
 
-/// Not a print: those are for tests that capture what is printed, and this is to be seen.
-fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
 /// As many descriptors as are allowed.
 fn descriptors() -> u64 {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
@@ -61,7 +55,7 @@ fn hubs() -> usize {
     let possible = (1..=wanted).rev().find(|hubs| needed(*hubs) <= allowed).unwrap();
     if possible < wanted {
         let needed = needed(wanted);
-        say(&format!(
+        roles::note(&format!(
             "{possible} hubs, not {wanted}: those need {needed} descriptors of {allowed}"
         ));
     }
@@ -198,7 +192,7 @@ fn each_is_linked_to_every_other() {
             }
         }
         let ([descriptors, mappings, memory], took) = (all, began.elapsed());
-        say(&format!(
+        roles::note(&format!(
             "{hubs} hubs, {} links, {step}: {took:.2?}; {descriptors} descriptors, \
              {mappings} mappings, {} MiB",
             hubs * (hubs - 1) / 2,

@@ -7,19 +7,9 @@ use std::io::Write;
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// From `EPHAPSE_SEED`, else from the clock; the seed is written to standard error.
+    /// From [`seed_for`] the test.
     pub(crate) fn for_test(test: &str) -> Self {
-        let seed = match std::env::var("EPHAPSE_SEED") {
-            Ok(seed) => seed.parse().expect("EPHAPSE_SEED is a number"),
-            Err(_) => {
-                let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-                mix(now.as_nanos() as u64) >> 16
-            }
-        };
-        // Not a print: those are for tests that capture what is printed, and this one must be seen.
-        let line = format!("{test}: EPHAPSE_SEED={seed}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        Self(seed)
+        Self(seed_for(test))
     }
 
     pub(crate) fn seeded(seed: u64) -> Self {
@@ -47,6 +37,21 @@ impl Random {
         let words = std::iter::repeat_with(|| self.next().to_le_bytes());
         words.flatten().take(len).collect()
     }
+}
+
+/// From `EPHAPSE_SEED`, else from the clock; the seed is written to standard error.
+pub(crate) fn seed_for(test: &str) -> u64 {
+    let seed = match std::env::var("EPHAPSE_SEED") {
+        Ok(seed) => seed.parse().expect("EPHAPSE_SEED is a number"),
+        Err(_) => {
+            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+            mix(now.as_nanos() as u64) >> 16
+        }
+    };
+    // Not a print: those are for tests that capture what is printed, and this one must be seen.
+    let line = format!("{test}: EPHAPSE_SEED={seed}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    seed
 }
 
 /// A number that has nothing to do with its argument.

@@ -34,6 +34,11 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Not a print: those are for tests that capture what is printed, and this is to be seen.
+pub fn note(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
 /// A process that this test has started.
 #[derive(Debug)]
 pub struct Child {

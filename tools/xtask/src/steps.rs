@@ -70,11 +70,14 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "histories",
-        about: "random histories of hubs and links: no event lost, repeated or reordered",
+        about: "random histories, in one process and of many: no event lost, repeated or reordered",
         needs: &[],
         lines: || {
-            let line = Line::new("cargo test -p ephapse --release --lib history::nothing");
-            vec![line.env("EPHAPSE_RUNS", "2000").expect(tests_ran)]
+            let one = Line::new("cargo test -p ephapse --release --lib history::nothing");
+            let many = Line::new("cargo test -p ephapse --release --test bus_histories");
+            [one.env("EPHAPSE_RUNS", "2000"), many.env("EPHAPSE_RUNS", "200")]
+                .map(|line| line.expect(tests_ran))
+                .into()
         },
     },
     Step {

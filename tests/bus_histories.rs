@@ -1,0 +1,47 @@
+//! Random histories of processes: hubs that all publish numbered events join, leave, link and
+//! unlink, subscribe, are stopped and killed, and the supervisor is killed and started again, in a
+//! process of its own or in that of a hub. Afterwards every subscription of those that are left
+//! has seen every event that it wanted, also of those that were killed, once and in order, or was
+//! told of exactly those that it has missed; of a patient publisher it has missed none.
+//!
+//! What sees that is `account`, which the histories in one process use too; that it sees it is
+//! shown there. `EPHAPSE_SEED` and `EPHAPSE_RUNS` say which histories, and how many.
+
+mod common;
+
+#[path = "../src/hub/bus/history/account.rs"]
+mod account;
+#[path = "bus_histories/board.rs"]
+mod board;
+#[path = "bus_histories/member.rs"]
+mod member;
+#[path = "bus_histories/plan.rs"]
+mod plan;
+
+use common::random;
+use common::roles;
+
+const RUNS: u64 = 40;
+
+#[test]
+fn child_entry() {
+    match roles::role().as_deref() {
+        None => {}
+        Some("member") => member::play(),
+        Some("supervisor") => plan::supervise(),
+        Some(other) => panic!("no role {other}"),
+    }
+}
+
+#[test]
+fn nothing_is_lost_repeated_or_reordered_whoever_is_stopped_or_killed() {
+    let first = random::seed_for("bus_histories");
+    let runs = std::env::var("EPHAPSE_RUNS").ok().and_then(|runs| runs.parse().ok());
+    let mut all = plan::Tally::default();
+    for seed in first..first + runs.unwrap_or(RUNS) {
+        all.add(plan::run(seed));
+    }
+    roles::note(&format!("{all:?}"));
+    let few = runs.is_some_and(|runs| runs < 10);
+    assert!(few || (all.events > 0 && all.missed > 0 && all.over_links > 0), "{all:?}");
+}
