@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub(super) const MERGE: u8 = 1;
 /// A lane is used before the other side has attached to it.
 pub(super) const EARLY_LANE: u8 = 2;
+/// One event less is said to be missed than there were.
+pub(super) const SAYS_LESS: u8 = 3;
 
 #[cfg(test)]
 static BROKEN: AtomicU8 = AtomicU8::new(0);

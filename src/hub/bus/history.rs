@@ -4,7 +4,7 @@
 //! has missed; and who waits for its publisher's sake has missed something only where the publisher
 //! has lost its patience.
 //!
-//! Two broken variants, and accounts of which something is wrong (`doctored`), show that the check
+//! Three broken variants, and accounts of which something is wrong (`doctored`), show that the check
 //! sees what it is for.
 
 mod account;
@@ -53,4 +53,10 @@ fn a_merge_that_ignores_the_numbers_is_caught() {
 fn a_lane_that_is_used_too_early_is_caught() {
     let _alone = ALONE.lock();
     canary::with(canary::EARLY_LANE, || assert!(is_caught()));
+}
+
+#[test]
+fn a_loss_that_is_told_too_small_is_caught() {
+    let _alone = ALONE.lock();
+    canary::with(canary::SAYS_LESS, || assert!(is_caught()));
 }

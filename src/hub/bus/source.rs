@@ -239,7 +239,8 @@ impl Source {
         let before = sequence.saturating_sub(1);
         let missed = before.saturating_sub(self.last);
         self.last = self.last.max(before);
-        if missed > 0 { Err(Trouble::Lagged(missed)) } else { Ok(Look::More) }
+        let told = missed.saturating_sub(u64::from(canary::is_on(canary::SAYS_LESS)));
+        if told > 0 { Err(Trouble::Lagged(told)) } else { Ok(Look::More) }
     }
 
     /// Begins to read where the writer says, if it has.
