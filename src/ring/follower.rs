@@ -65,7 +65,8 @@ const JOINS: u32 = 3;
 
 impl<M: Memory> Follower<M> {
     /// Starts at `start`, or at the last place that the writer has announced as the start of a
-    /// record: at most a sixteenth of the ring before the newest record. Nobody waits for it.
+    /// record: at most a sixteenth of the ring and a record before the newest one. Nobody waits
+    /// for it.
     ///
     /// # Panics
     ///

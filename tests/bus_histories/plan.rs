@@ -174,7 +174,7 @@ impl Plan {
         self.wake(Instant::now());
         let keys: Vec<u64> = self.members.keys().copied().collect();
         let key = *self.random.pick(&keys);
-        match self.random.below(24) {
+        match self.random.below(25) {
             0..4 => self.subscribe(key),
             4..9 => {
                 let other = hub_name(*self.random.pick(&keys));
@@ -192,6 +192,7 @@ impl Plan {
             }
             22 if keys.len() > 2 => self.leave(key),
             23 => self.restart(),
+            24 => self.stop_supervisor(),
             _ => {}
         }
     }
@@ -246,6 +247,16 @@ impl Plan {
         if self.hosted {
             self.all_are_known();
         }
+    }
+
+    fn stop_supervisor(&mut self) {
+        let Some(supervisor) = &self.supervisor else { return };
+        self.log.note("the supervisor stops".to_owned());
+        supervisor.stop();
+        // Sleep: what the hubs do meanwhile they do without it.
+        std::thread::sleep(Duration::from_micros(self.random.below(30_000)));
+        supervisor.go_on();
+        self.log.note("the supervisor goes on".to_owned());
     }
 
     /// The supervisor is killed; some are stopped and killed before there is another one.
