@@ -25,6 +25,7 @@ fn child_entry() {
         None => {}
         Some("joins") => joins(),
         Some("links") => links(),
+        Some("unseen") => unseen(),
         Some("victims") => victims(),
         Some("failures") => failures(),
         Some("time-outs") => time_outs(),
@@ -159,6 +160,20 @@ fn links() {
     });
 }
 
+/// Hubs that go before they have looked at the links that were opened with them.
+fn unseen() {
+    let domain = Domain::new();
+    let mut hub = domain.hub("a");
+    leaves_nothing(&domain, WARM_UP, MANY / 4, |_| {
+        let other = domain.hub("b");
+        let mut link = open(&mut hub, "b");
+        link.send(&pose(1)).unwrap();
+        drop(other);
+        drop(link);
+        assert!(hub.recv_timeout(LONG).is_err());
+    });
+}
+
 /// Joins and waits to be linked with and killed.
 fn victim() {
     let mut hub = roles::join(&roles::name());
@@ -246,6 +261,11 @@ fn hubs_that_join_and_leave() {
 #[test]
 fn links_that_are_opened_and_closed() {
     Child::start_alone("links").succeed();
+}
+
+#[test]
+fn links_that_are_never_looked_at() {
+    Child::start_alone("unseen").succeed();
 }
 
 #[test]

@@ -174,6 +174,8 @@ impl Session {
     pub(super) fn is_over(&mut self) -> bool {
         let over = self.leaving && self.channel.is_none();
         if over && let Some(left) = self.left.take() {
+            // Links in mail that nobody has looked at would hold the hub, and the hub them.
+            self.hub.mail.take();
             let _ = left.send(Ok(()));
         }
         over
