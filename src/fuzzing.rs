@@ -181,7 +181,7 @@ fn for_bus(which: u8, request: u32, link: u64, from: &mut Source<'_>) -> ToSuper
 fn to_hub(from: &mut Source<'_>) -> ToHub {
     let request = from.number() as u32;
     let link = from.number();
-    match from.byte() % 20 {
+    match from.byte() % 19 {
         0 => ToHub::Welcome { id: link },
         1 => ToHub::Refused { request, code: from.code(), reason: from.text() },
         2 => {
@@ -223,8 +223,7 @@ fn of_bus(which: u8, request: u32, link: u64, from: &mut Source<'_>) -> ToHub {
         14 => ToHub::Lane { link, capacity: from.number() },
         15 => ToHub::LaneReaders { link, slots: from.slots() },
         16 => ToHub::LaneStarts { link, slots: from.slots() },
-        17 => ToHub::Settled,
-        18 => ToHub::News(from.news()),
+        17 => ToHub::News(from.news()),
         _ => {
             let subjects = from.many(Source::subject_info);
             ToHub::SubjectList { request, subjects, more: link.is_multiple_of(2) }

@@ -17,7 +17,7 @@ const HUBS: usize = 128;
 
 /// Descriptors that a link costs each of its sides, with what is published over it, and those
 /// that a process has besides.
-const PER_LINK: u64 = 5;
+const PER_LINK: u64 = 4;
 const BESIDES: u64 = 1_000;
 
 const STEPS: [&str; 9] =

@@ -105,7 +105,7 @@ fn bytes_of_any_kind() {
             let mut bytes = random.bytes(*len);
             if random.one_in(2) && bytes.len() >= 16 {
                 // At least it says that it is one of us, and how long it is.
-                bytes[..8].copy_from_slice(b"EPH:\x02\0\x01\0");
+                bytes[..8].copy_from_slice(b"EPH:\x03\0\x01\0");
                 let declared = len - 16 + usize::from(random.one_in(4));
                 bytes[8..12].copy_from_slice(&(declared as u32).to_le_bytes());
             }

@@ -9,6 +9,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -48,7 +49,7 @@ struct Outgoing {
 /// One end of a connection, non-blocking.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     queue: VecDeque<Outgoing>,
     queued_bytes: usize,
     buffer: Box<[u8]>,
@@ -59,7 +60,12 @@ impl Channel {
     pub(crate) fn new(socket: OwnedFd) -> Self {
         // One byte more than allowed, so that what is too long shows itself.
         let buffer = vec![0; MESSAGE_MAX + 1].into();
-        Self { socket, queue: VecDeque::new(), queued_bytes: 0, buffer }
+        Self { socket: Arc::new(socket), queue: VecDeque::new(), queued_bytes: 0, buffer }
+    }
+
+    /// For who watches it, to keep for as long.
+    pub(crate) fn socket(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket)
     }
 
     /// Sends a message, or queues it.

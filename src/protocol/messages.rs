@@ -129,7 +129,8 @@ pub(crate) enum ToSupervisor {
     Close { link: u64, reason: String },
     /// The hub goes; the supervisor forgets it and then hangs up.
     Leave,
-    /// The hub will publish; with its broadcast ring and its cursors. Comes before `Declare`.
+    /// The hub will publish; with its broadcast ring, its cursors and its doorbell. Comes before
+    /// `Declare`.
     Broadcast { capacity: u64 },
     /// The hub will publish on this subject. `known` is the number that the subject was given by
     /// a supervisor that has gone; 0 if it has none.
@@ -204,11 +205,11 @@ pub(crate) enum ToHub {
     Declared { request: u32, id: u32 },
     /// The answer to `Subscribe`, when all who publish know of it.
     Subscribed { request: u32 },
-    /// Read this hub's broadcasts; with its ring and its cursors. Comes again with more subjects;
-    /// to do what has been done already changes nothing.
+    /// Read this hub's broadcasts; with its ring, cursors and doorbell, and its process if known.
+    /// Comes again with more subjects; to do what has been done already changes nothing.
     Follow { edge: Edge, source: HubInfo, capacity: u64, subjects: Vec<Subject> },
-    /// Take account of this subscription; with its hub's cursors and its doorbell. Comes again
-    /// with more subjects.
+    /// Take account of this subscription; with its hub's cursors and its doorbell, and its process
+    /// if known. Comes again with more subjects.
     Listen {
         edge: Edge,
         reader: HubInfo,
@@ -219,7 +220,7 @@ pub(crate) enum ToHub {
     },
     /// The source takes account of the subscription.
     Begin { edge: Edge, start_slot: u32 },
-    /// The subscription is over, or (`gone`) the source or the reader is.
+    /// The subscription is over, or (`gone`) the source or the reader has left.
     EdgeOver { edge: Edge, gone: bool },
     /// See `ToSupervisor::Lane`; with the ring.
     Lane { link: u64, capacity: u64 },
@@ -229,8 +230,6 @@ pub(crate) enum ToHub {
     LaneStarts { link: u64, slots: Vec<LaneSlot> },
     /// See `ToSupervisor::LaneReady`.
     LaneReady { link: u64, slots: Vec<LaneSlot> },
-    /// Every hub that wanted to has come back after a restart: what was not said again is over.
-    Settled,
     /// Something happened in the domain.
     News(News),
     /// The answer to `Subjects`; more pages follow the last one if `more`.

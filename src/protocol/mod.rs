@@ -29,7 +29,7 @@ use rkyv::rancor::Failure;
 use rkyv::util::AlignedVec;
 
 /// Changes whenever a message means something else.
-pub(crate) const PROTOCOL_VERSION: u16 = 2;
+pub(crate) const PROTOCOL_VERSION: u16 = 3;
 
 const MAGIC: [u8; 4] = *b"EPH:";
 pub(crate) const PREAMBLE_BYTES: usize = 16;

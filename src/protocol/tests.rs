@@ -48,7 +48,9 @@ fn another_version_is_named() {
     let error = decode::<ToSupervisor>(&other).unwrap_err();
     let expected = ProtocolError::WrongVersion { expected: PROTOCOL_VERSION, found: 9 };
     assert_eq!(error, expected);
-    assert_eq!(error.to_string(), "the other side speaks protocol version 9, this one version 2");
+    let text =
+        format!("the other side speaks protocol version 9, this one version {PROTOCOL_VERSION}");
+    assert_eq!(error.to_string(), text);
 }
 
 #[test]

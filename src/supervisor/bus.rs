@@ -31,6 +31,8 @@ pub(super) struct Broadcast {
     pub capacity: u64,
     /// Where the hub says at which position a subscription begins.
     pub cursors: OwnedFd,
+    /// By which others see that the hub is gone.
+    pub bell: OwnedFd,
 }
 
 /// What a hub wants to read.
@@ -69,9 +71,9 @@ fn limit(reason: String) -> Refusal {
 impl Registry {
     /// A hub will publish. It may say so again, for those who come to read it from then on.
     pub(super) fn broadcast(&mut self, from: u64, capacity: u64, descriptors: Vec<OwnedFd>) {
-        let Ok([ring, cursors]) = <[OwnedFd; 2]>::try_from(descriptors) else { return };
+        let Ok([ring, cursors, bell]) = <[OwnedFd; 3]>::try_from(descriptors) else { return };
         if let Some(connection) = self.connections.get_mut(&from) {
-            connection.bus.broadcast = Some(Broadcast { ring, capacity, cursors });
+            connection.bus.broadcast = Some(Broadcast { ring, capacity, cursors, bell });
         }
     }
 
@@ -272,11 +274,12 @@ impl Registry {
         edges.into_iter().for_each(|edge| self.end_edge(edge, told, false));
     }
 
-    /// A hub has gone, and all that it published and subscribed to. The others are told.
-    pub(super) fn part_from_bus(&mut self, hub: u64, part: &Part) {
+    /// A hub has no connection any more. Nothing is known of what it publishes and subscribes to;
+    /// the others are `told` that it is over, or see by themselves when it is.
+    pub(super) fn part_from_bus(&mut self, hub: u64, part: &Part, told: bool) {
         for &edge in &part.ties.edges {
-            let told = if edge.source == hub { Told::Subscriber } else { Told::Publisher };
-            self.end_edge(edge, told, true);
+            let other = if edge.source == hub { Told::Subscriber } else { Told::Publisher };
+            self.end_edge(edge, if told { other } else { Told::Nobody }, true);
         }
         part.declared.iter().for_each(|id| self.subjects.retire(*id));
         self.flight.subtract(Count::Subscriptions, part.subscriptions.len());

@@ -17,11 +17,9 @@ fn expected(message: &ToSupervisor) -> (&'static [Kind], &'static str) {
     use Kind::{Memory, Pipe};
     match message {
         // Ring, cursors, doorbell.
-        ToSupervisor::Link { .. } | ToSupervisor::Accept { .. } => {
-            (&[Memory, Memory, Pipe], "two memfds and a pipe")
-        }
-        // Ring, cursors.
-        ToSupervisor::Broadcast { .. } => (&[Memory, Memory], "two memfds"),
+        ToSupervisor::Link { .. }
+        | ToSupervisor::Accept { .. }
+        | ToSupervisor::Broadcast { .. } => (&[Memory, Memory, Pipe], "two memfds and a pipe"),
         // Cursors, doorbell.
         ToSupervisor::Subscribe { .. } => (&[Memory, Pipe], "a memfd and a pipe"),
         // Ring.

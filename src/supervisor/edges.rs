@@ -67,14 +67,19 @@ pub(super) enum Told {
     Publisher,
     Subscriber,
     Both,
+    Nobody,
 }
 
-/// Ring or cursors, and cursors or doorbell: what belongs to a question.
+/// With what belongs to a question.
 type Composed = Result<(ToHub, Vec<OwnedFd>), String>;
 
-fn duplicates(descriptors: [&OwnedFd; 2]) -> Result<Vec<OwnedFd>, String> {
+/// Descriptors to be sent, the last of them of a process if that is known.
+fn duplicates<'a>(
+    descriptors: impl IntoIterator<Item = &'a OwnedFd>,
+    process: &'a Option<OwnedFd>,
+) -> Result<Vec<OwnedFd>, String> {
     let copy = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map_err(|error| error.to_string());
-    descriptors.into_iter().map(copy).collect()
+    descriptors.into_iter().chain(process).map(copy).collect()
 }
 
 impl Registry {
@@ -176,13 +181,14 @@ impl Registry {
         self.tell(hub, &message, descriptors);
     }
 
-    /// Ring and cursors of the source, for the reader.
+    /// Ring, cursors, doorbell and process of the source, for the reader.
     fn compose_follow(&self, edge: Edge) -> Composed {
         let state = self.edges.get(&edge).ok_or("it is over")?;
         let source = self.info(edge.source).ok_or("its source has gone")?;
         let connection = self.connections.get(&edge.source).ok_or("its source has gone")?;
         let ring = connection.bus.broadcast.as_ref().ok_or("its source has no ring")?;
-        let descriptors = duplicates([&ring.ring, &ring.cursors])?;
+        let of_source = [&ring.ring, &ring.cursors, &ring.bell];
+        let descriptors = duplicates(of_source, &connection.process)?;
         let named = |id: &u32| {
             let name = self.subjects.name(*id)?.to_string();
             Some(Subject { id: *id, name })
@@ -192,14 +198,15 @@ impl Registry {
         Ok((ToHub::Follow { edge, source, capacity: ring.capacity, subjects }, descriptors))
     }
 
-    /// Cursors and doorbell of the subscription, for the source.
+    /// Cursors, doorbell and process of the subscription, for the source.
     fn compose_listen(&self, edge: Edge) -> Composed {
         let state = self.edges.get(&edge).ok_or("it is over")?;
         let reader = self.info(edge.reader).ok_or("its reader has gone")?;
         let connection = self.connections.get(&edge.reader).ok_or("its reader has gone")?;
         let subscription =
             connection.bus.subscriptions.get(&edge.subscription).ok_or("it has been ended")?;
-        let descriptors = duplicates([&subscription.cursors, &subscription.bell])?;
+        let of_reader = [&subscription.cursors, &subscription.bell];
+        let descriptors = duplicates(of_reader, &connection.process)?;
         let message = ToHub::Listen {
             edge,
             reader,
@@ -309,12 +316,18 @@ impl Registry {
             }
         }
         let over = ToHub::EdgeOver { edge, gone };
-        if told != Told::Subscriber && state.source_knows {
+        let [source_told, reader_told] = match told {
+            Told::Publisher => [true, false],
+            Told::Subscriber => [false, true],
+            Told::Both => [true, true],
+            Told::Nobody => [false, false],
+        };
+        if source_told && state.source_knows {
             self.tell(edge.source, &over, Vec::new());
         }
         // One that reads its own ring has been told.
-        let same = edge.source == edge.reader && told == Told::Both && state.source_knows;
-        if told != Told::Publisher && state.reader_knows && !same {
+        let same = edge.source == edge.reader && source_told && state.source_knows;
+        if reader_told && state.reader_knows && !same {
             self.tell(edge.reader, &over, Vec::new());
         }
         state.waiting.into_iter().for_each(|(_, notice)| self.noticed(notice));

@@ -7,7 +7,7 @@
 //! that were opened since.)
 
 use super::flight::Count;
-use super::registry::{Due, Registry};
+use super::registry::Registry;
 use crate::limits::{HUBS_MAX, RETURN_MS};
 use crate::protocol::{News, RefusalCode, ToHub, check_name};
 use std::time::{Duration, Instant};
@@ -42,13 +42,9 @@ impl Registry {
         connection.name = Some(name.clone());
         connection.resumed = resume != 0;
         connection.joined = Instant::now();
-        let token = connection.token;
         self.names.insert(name.clone(), id);
         self.flight.add(Count::Joins);
         self.tell(id, &ToHub::Welcome { id }, Vec::new());
-        if resume != 0 {
-            self.deadlines.insert((Instant::now() + RETURN, Due::Settled(token)));
-        }
         self.announce_hub(id);
         for (hub, request) in self.waiting.remove(&name).unwrap_or_default() {
             if let Some(connection) = self.connections.get_mut(&hub) {
@@ -104,11 +100,5 @@ impl Registry {
             self.renamed.insert(token, id);
         }
         id
-    }
-
-    /// A hub that came back has had time to say again what it holds, and so have the others.
-    pub(super) fn say_settled(&mut self, token: u64) {
-        let id = self.hub_of(token);
-        self.tell(id, &ToHub::Settled, Vec::new());
     }
 }

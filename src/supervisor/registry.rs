@@ -108,8 +108,6 @@ pub(super) enum Due {
     Offer(u64),
     /// Those whom a publisher or a subscription waits for have to have taken note.
     Notice(u64),
-    /// A hub that came back, by its token, and the others have to have said all.
-    Settled(u64),
 }
 
 impl Registry {
@@ -249,7 +247,8 @@ impl Registry {
     /// A connection is over, whoever ended it: its name is free, and what was asked of it fails.
     ///
     /// Its peers are told that it is gone only if it said so itself. Otherwise it may be its
-    /// connection alone that was lost; if it is the process, they see that without our help.
+    /// connection alone that was lost, and it comes back; if it is the process, they see that
+    /// without our help.
     pub(super) fn remove(&mut self, id: u64, why: &str) {
         let links = self.connections.get(&id).map(|c| c.links.clone()).unwrap_or_default();
         let news: Vec<News> = links.iter().filter_map(|link| self.end_of_link(*link)).collect();
@@ -269,7 +268,7 @@ impl Registry {
         for link in std::mem::take(&mut connection.links) {
             self.leave_link(link, id, connection.left, &format!("hub {name} is gone"));
         }
-        self.part_from_bus(id, &connection.bus);
+        self.part_from_bus(id, &connection.bus, connection.left);
         self.ended.push(connection);
         news.into_iter().chain(left.map(News::Left)).for_each(|news| self.announce(news));
     }
@@ -335,7 +334,6 @@ impl Registry {
                 }
                 Due::Offer(id) => self.expire_offer(id),
                 Due::Notice(notice) => self.answer_now(notice),
-                Due::Settled(token) => self.say_settled(token),
             }
         }
     }

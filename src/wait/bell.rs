@@ -185,7 +185,7 @@ impl AsFd for Bell {
 #[derive(Debug)]
 pub struct Ringer {
     word: Position,
-    pipe: OwnedFd,
+    pipe: Arc<OwnedFd>,
     fencing: Fencing,
     /// Asked when the link was opened; a program that changes it later must expect the signal.
     sigpipe_ignored: bool,
@@ -202,7 +202,7 @@ impl Ringer {
     pub fn new(word: Position, pipe: &OwnedFd, fencing: Fencing) -> Result<Self, Errno> {
         // Ask first what it is: to open a device, say, could have effects.
         fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map_err(|_| Errno::ENOTSUP)?;
-        let pipe = open_anew(pipe)?;
+        let pipe = Arc::new(open_anew(pipe)?);
         let sigpipe_ignored = is_sigpipe_ignored();
         Ok(Self { word, pipe, fencing, sigpipe_ignored, rung: AtomicU64::new(0) })
     }
@@ -242,8 +242,8 @@ impl Ringer {
 
     /// The pipe's write end, which reports an error when the reader is gone.
     #[must_use]
-    pub fn pipe(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+    pub fn pipe(&self) -> &Arc<OwnedFd> {
+        &self.pipe
     }
 }
 

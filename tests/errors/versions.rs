@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-const OURS: u16 = 2;
+const OURS: u16 = 3;
 const WRONG_VERSION: u16 = 0xFFFF;
 
 fn preamble(version: u16, kind: u16, length: u32) -> [u8; 16] {
@@ -58,7 +58,7 @@ fn a_hub_of_another_version() {
     let error = Error::Version { expected: 99, found: OURS };
     assert_eq!(
         error.to_string(),
-        "the supervisor speaks protocol version 2, this program version 99; run the same version \
+        "the supervisor speaks protocol version 3, this program version 99; run the same version \
          of ephapse on both sides"
     );
     domain.hub("a"); // others are not disturbed
@@ -108,7 +108,7 @@ fn a_supervisor_of_another_version() {
         assert!(matches!(error, Error::Version { expected: OURS, found: 99 }), "{error}");
         assert_eq!(
             error.to_string(),
-            "the supervisor speaks protocol version 99, this program version 2; run the same \
+            "the supervisor speaks protocol version 99, this program version 3; run the same \
              version of ephapse on both sides"
         );
     }

@@ -41,8 +41,13 @@ pub(crate) struct Listener {
     pub ringer: Option<Ringer>,
     /// What it wants.
     pub subjects: Vec<u32>,
-    /// Whether the supervisor of now knows it.
-    pub confirmed: bool,
+}
+
+impl Listener {
+    /// The slot that says where it begins; 0 if it begins where it likes.
+    pub(crate) fn start_slot(&self) -> u32 {
+        self.gate.as_ref().map_or(0, |gate| gate.slot.slot)
+    }
 }
 
 /// A ring to one other hub, at the end of a link.
@@ -86,6 +91,11 @@ impl Routes {
         // Relaxed: changed under the lock; see `version`.
         self.version.fetch_add(1, Ordering::Relaxed);
         result
+    }
+
+    /// For the control thread: what there is. Costs the sending side nothing.
+    pub(crate) fn ask<R>(&self, question: impl FnOnce(&Audience) -> R) -> R {
+        question(&self.audience.lock())
     }
 
     /// For the sending side, with the version that it sees.

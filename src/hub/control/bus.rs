@@ -4,7 +4,9 @@
 //! already changes nothing.
 
 use super::Answer;
+use super::peers::PeerProcess;
 use super::session::{Pending, Session};
+use super::watch::Watching;
 use crate::error::Error;
 use crate::event::lifecycle;
 use crate::event::subject::Pattern;
@@ -52,6 +54,9 @@ impl NewSubscription {
 /// A hub that publishes what some subscription here wants.
 pub(super) struct Known {
     pub(super) peer: Arc<Peer>,
+    /// Its doorbell, and its process.
+    pub(super) _bell: Watching,
+    pub(super) process: PeerProcess,
     pub(super) memory: RingMemory,
     pub(super) cursors: PeerCursors,
     /// Its second ring, at the end of a link.
@@ -60,12 +65,27 @@ pub(super) struct Known {
     pub(super) followers: HashMap<u32, u32>,
 }
 
+/// A hub that subscribes to what we publish.
+pub(super) struct Hearer {
+    pub(super) process: PeerProcess,
+    pub(super) cursors: PeerCursors,
+    /// The doorbells of those of its subscriptions that listen.
+    pub(super) bells: HashMap<u32, Watching>,
+}
+
 /// A ring that another hub writes for us alone.
 pub(super) struct KnownLane {
     pub(super) link: LinkId,
     pub(super) memory: RingMemory,
     /// Our subscriptions that read it.
     pub(super) readers: HashSet<u32>,
+}
+
+/// The gate of a ring that has ended for its reader, which may not have begun to read it.
+pub(super) struct Lingering {
+    pub(super) reader: u64,
+    pub(super) process: PeerProcess,
+    pub(super) gate: Gate,
 }
 
 /// All that a hub has to do with the bus.
@@ -78,10 +98,8 @@ pub(super) struct Bus {
     attends: bool,
     pub(super) subscriptions: HashMap<u32, NewSubscription>,
     pub(super) sources: HashMap<u64, Known>,
-    /// Cursors of hubs that listen to us.
-    pub(super) listeners: HashMap<u64, (Arc<str>, PeerCursors)>,
-    /// Of rings that have ended, by the reader's id: it may not have begun to read.
-    pub(super) lingering: Vec<(u64, Gate)>,
+    pub(super) hearers: HashMap<u64, Hearer>,
+    pub(super) lingering: Vec<Lingering>,
 }
 
 pub(super) type Done<T> = Result<T, Error>;
@@ -96,7 +114,7 @@ impl Bus {
             attends: false,
             subscriptions: HashMap::new(),
             sources: HashMap::new(),
-            listeners: HashMap::new(),
+            hearers: HashMap::new(),
             lingering: Vec::new(),
         }
     }
@@ -120,10 +138,6 @@ pub(super) fn slot_of(hub: &Arc<HubShared>) -> Done<SlotGuard> {
     let limit = CURSOR_SLOTS;
     let slot = hub.cursors.take().ok_or(Error::LimitReached { what: "read rings", limit })?;
     Ok(SlotGuard { hub: Arc::clone(hub), slot })
-}
-
-pub(super) fn missing_descriptors() -> Error {
-    Error::Protocol(protocol::ProtocolError::Invalid { kind: 0, len: 0 })
 }
 
 impl Session {
@@ -178,7 +192,8 @@ impl Session {
     fn announce_broadcast(&mut self) {
         let Some((ring, capacity)) = &self.bus.ring else { return };
         let capacity = *capacity;
-        match clone(ring).and_then(|ring| Ok(vec![ring, clone(&self.hub.cursors)?])) {
+        let of_hub = [ring.as_fd(), self.hub.cursors.as_fd(), self.hub.given_bell.as_fd()];
+        match of_hub.into_iter().map(clone).collect() {
             Ok(descriptors) => self.say(&ToSupervisor::Broadcast { capacity }, descriptors),
             Err(error) => self.disconnected(&error.to_string()),
         }
@@ -254,7 +269,6 @@ impl Session {
             ToHub::LaneReaders { link, slots } => self.lane_readers(LinkId(link), &slots),
             ToHub::LaneStarts { link, slots } => self.lane_starts(LinkId(link), &slots),
             ToHub::LaneReady { link, slots } => self.lane_ready(LinkId(link), &slots),
-            ToHub::Settled => self.settled(),
             ToHub::News(news) => self.pass_on(news),
             ToHub::SubjectList { request, subjects, more } => {
                 if let Some(Pending::Subjects(answer)) = self.pending.remove(&request) {

@@ -1,16 +1,16 @@
 //! Edges: one subscription that reads one hub's rings, from both ends.
 
-use super::bus::{Done, Known, missing_descriptors, slot_of, start_slot};
+use super::bus::{Done, Hearer, Known, Lingering, slot_of, start_slot};
 use super::session::Session;
+use super::watch::Subject;
 use crate::error::Error;
 use crate::hub::bus::{Filter, Gate, Listener, News, Peer, Port, Source, summon};
-use crate::protocol::{Edge, HubInfo, Subject};
+use crate::protocol::{self, Edge, HubInfo};
 use crate::ring::Follower;
 use crate::segment::{PeerCursors, RingMemory};
 use crate::wait::Ringer;
 use nix::unistd::Uid;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -21,24 +21,16 @@ impl Session {
         edge: Edge,
         source: &HubInfo,
         capacity: u64,
-        subjects: Vec<Subject>,
+        subjects: Vec<protocol::Subject>,
         descriptors: Vec<OwnedFd>,
     ) -> Done<u32> {
-        let [ring, cursors] =
-            <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| missing_descriptors())?;
+        if !self.bus.sources.contains_key(&source.id) {
+            let known = self.open_source(source, capacity, descriptors)?;
+            self.bus.sources.insert(source.id, known);
+        }
         let Some(subscription) = self.bus.subscriptions.get(&edge.subscription) else {
             return Err(Error::Closed);
         };
-        let theirs = |what: &str| Error::segment(format!("{what} of hub {}", source.name));
-        if let Entry::Vacant(vacant) = self.bus.sources.entry(source.id) {
-            let memory = RingMemory::open(&ring, capacity).map_err(theirs("the broadcast ring"))?;
-            let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
-            let same_user = source.uid == Uid::effective().as_raw();
-            let peer = Peer { id: source.id, name: source.name.as_str().into(), same_user };
-            let (lane, followers) = (None, HashMap::new());
-            let known = Known { peer: Arc::new(peer), memory, cursors, lane, followers };
-            vacant.insert(known);
-        }
         let Some(known) = self.bus.sources.get_mut(&source.id) else { return Err(Error::Closed) };
         if let Some(slot) = known.followers.get(&edge.subscription) {
             subscription.inbox.post(News::Subjects(source.id, subjects));
@@ -63,6 +55,24 @@ impl Session {
         Ok(number)
     }
 
+    /// Maps what a hub publishes on, and watches it.
+    fn open_source(
+        &self,
+        source: &HubInfo,
+        capacity: u64,
+        descriptors: Vec<OwnedFd>,
+    ) -> Done<Known> {
+        let ([ring, cursors, bell], process) = self.unpack(descriptors)?;
+        let theirs = |what: &str| Error::segment(format!("{what} of hub {}", source.name));
+        let memory = RingMemory::open(&ring, capacity).map_err(theirs("the broadcast ring"))?;
+        let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
+        let bell = self.watch_bell(&Arc::new(bell), Subject::Source(self.hub.key, source.id))?;
+        let same_user = source.uid == Uid::effective().as_raw();
+        let peer = Peer { id: source.id, name: source.name.as_str().into(), same_user };
+        let (peer, followers) = (Arc::new(peer), HashMap::new());
+        Ok(Known { peer, _bell: bell, process, memory, cursors, lane: None, followers })
+    }
+
     /// The source takes account of one of our subscriptions.
     pub(super) fn begin(&mut self, edge: Edge, start_slot: u32) {
         let Some(known) = self.bus.sources.get(&edge.source) else { return };
@@ -84,30 +94,19 @@ impl Session {
         subjects: Vec<u32>,
         descriptors: Vec<OwnedFd>,
     ) -> Done<u32> {
-        let [cursors, pipe] =
-            <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| missing_descriptors())?;
-        let known = self.bus.routes.change(|audience| {
-            let listener = audience.listeners.get_mut(&edge)?;
-            listener.subjects.extend(&subjects);
-            listener.subjects.sort_unstable();
-            listener.subjects.dedup();
-            listener.confirmed = true;
-            Some(listener.gate.as_ref().map_or(0, |gate| gate.slot.slot))
-        });
-        if let Some(start_slot) = known {
+        if let Some(start_slot) = self.listens_already(edge, &subjects) {
             return Ok(start_slot);
         }
+        let ([cursors, pipe], process) = self.unpack(descriptors)?;
         let theirs = |what: &str| Error::segment(format!("{what} of hub {}", reader.name));
-        if let Entry::Vacant(vacant) = self.bus.listeners.entry(reader.id) {
-            let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
-            vacant.insert((reader.name.as_str().into(), cursors));
-        }
-        let Some((name, cursors)) = self.bus.listeners.get(&reader.id) else {
-            return Err(Error::Closed);
+        let cursors = match self.bus.hearers.get(&reader.id) {
+            Some(hearer) => hearer.cursors.clone(),
+            None => PeerCursors::open(&cursors).map_err(theirs("the positions"))?,
         };
         let bell = cursors.slot(bell_slot).map_err(theirs("the doorbell"))?;
         let ringer = Ringer::new(bell, &pipe, cursors.fencing())
             .map_err(Error::kernel("open of a doorbell"))?;
+        let bell = self.watch_bell(ringer.pipe(), Subject::Listener(self.hub.key, edge))?;
         let gate = match position_slot {
             None => None,
             Some(slot) => {
@@ -116,9 +115,12 @@ impl Session {
                 Some(Gate { position, start: self.hub.cursors.slot(slot.slot), slot })
             }
         };
-        let start_slot = gate.as_ref().map_or(0, |gate| gate.slot.slot);
-        let name = Arc::clone(name);
-        let listener = Listener { name, gate, ringer: Some(ringer), subjects, confirmed: true };
+        let name = reader.name.as_str().into();
+        let listener = Listener { name, gate, ringer: Some(ringer), subjects };
+        let start_slot = listener.start_slot();
+        let hearer = || Hearer { process, cursors, bells: HashMap::new() };
+        let hearer = self.bus.hearers.entry(reader.id).or_insert_with(hearer);
+        hearer.bells.insert(edge.subscription, bell);
         summon(self.bus.routes.change(|audience| {
             audience.listeners.insert(edge, listener);
             audience.listeners.len()
@@ -126,68 +128,76 @@ impl Session {
         Ok(start_slot)
     }
 
-    /// A subscription is over, or its source.
+    /// Where one begins that listens already, also if it wants more than before.
+    fn listens_already(&self, edge: Edge, subjects: &[u32]) -> Option<u32> {
+        let (start_slot, wants_more) = self.bus.routes.ask(|audience| {
+            let listener = audience.listeners.get(&edge)?;
+            let wants_more = subjects.iter().any(|subject| !listener.subjects.contains(subject));
+            Some((listener.start_slot(), wants_more))
+        })?;
+        if wants_more {
+            self.bus.routes.change(|audience| {
+                let Some(listener) = audience.listeners.get_mut(&edge) else { return };
+                listener.subjects.extend(subjects);
+                listener.subjects.sort_unstable();
+                listener.subjects.dedup();
+            });
+        }
+        Some(start_slot)
+    }
+
+    /// A subscription is over, or its source. The supervisor says so, or we see it.
     pub(super) fn edge_over(&mut self, edge: Edge, gone: bool) {
         if edge.source == self.hub.id {
-            let gates = self.bus.routes.change(|audience| {
-                let listener = audience.listeners.remove(&edge).and_then(|l| l.gate);
-                let lane = audience.lanes.get_mut(&edge.reader);
-                let [reads, would_read] = lane.map_or([None, None], |lane| {
-                    let number = &edge.subscription;
-                    [lane.readers.remove(number), lane.candidates.remove(number)]
-                });
-                [listener, reads, would_read]
-            });
-            self.linger(edge.reader, gates.into_iter().flatten());
-            if gone {
-                self.bus.lingering.retain(|(reader, _)| *reader != edge.reader);
-            }
-            self.forget_listener(edge.reader);
+            self.listener_over(edge, gone);
         }
         if edge.reader == self.hub.id {
-            if let Some(subscription) = self.bus.subscriptions.get(&edge.subscription) {
-                subscription.inbox.post(News::Over(edge.source));
-            }
-            if let Some(known) = self.bus.sources.get_mut(&edge.source) {
-                known.followers.remove(&edge.subscription);
-                if known.followers.is_empty() {
-                    self.bus.sources.remove(&edge.source);
-                }
-            }
+            self.follower_over(edge);
+        }
+    }
+
+    fn follower_over(&mut self, edge: Edge) {
+        let Some(known) = self.bus.sources.get_mut(&edge.source) else { return };
+        if known.followers.remove(&edge.subscription).is_none() {
+            return;
+        }
+        if known.followers.is_empty() {
+            self.bus.sources.remove(&edge.source);
+        }
+        if let Some(subscription) = self.bus.subscriptions.get(&edge.subscription) {
+            subscription.inbox.post(News::Over(edge.source));
+        }
+    }
+
+    fn listener_over(&mut self, edge: Edge, gone: bool) {
+        let Some(hearer) = self.bus.hearers.get_mut(&edge.reader) else { return };
+        if hearer.bells.remove(&edge.subscription).is_none() {
+            return;
+        }
+        let was_last = hearer.bells.is_empty();
+        let gates = self.bus.routes.change(|audience| {
+            let listener = audience.listeners.remove(&edge).and_then(|l| l.gate);
+            let lane = audience.lanes.get_mut(&edge.reader);
+            let [reads, would_read] = lane.map_or([None, None], |lane| {
+                let number = &edge.subscription;
+                [lane.readers.remove(number), lane.candidates.remove(number)]
+            });
+            [listener, reads, would_read]
+        });
+        self.linger(edge.reader, gates.into_iter().flatten());
+        if gone {
+            self.bus.lingering.retain(|late| late.reader != edge.reader);
+        }
+        if was_last {
+            self.bus.hearers.remove(&edge.reader);
         }
     }
 
     /// Keeps what says where readers begin until they have stopped reading.
     pub(super) fn linger(&mut self, reader: u64, gates: impl Iterator<Item = Gate>) {
-        self.bus.lingering.extend(gates.map(|gate| (reader, gate)));
-        self.bus.lingering.retain(|(_, gate)| !gate.has_left());
-    }
-
-    fn forget_listener(&mut self, reader: u64) {
-        let listens = self
-            .bus
-            .routes
-            .change(|audience| audience.listeners.keys().any(|edge| edge.reader == reader));
-        if !listens {
-            self.bus.listeners.remove(&reader);
-        }
-    }
-
-    /// Every hub that wanted to has come back to the new supervisor.
-    pub(super) fn settled(&mut self) {
-        let gone = self.bus.routes.change(|audience| {
-            let gone = audience.listeners.iter().filter(|(_, listener)| !listener.confirmed);
-            gone.map(|(edge, _)| *edge).collect::<Vec<Edge>>()
-        });
-        for edge in gone {
-            self.edge_over(edge, false);
-        }
-    }
-
-    /// The connection is lost: who listens has to be confirmed by the next supervisor.
-    pub(super) fn doubt_all(&mut self) {
-        self.bus.routes.change(|audience| {
-            audience.listeners.values_mut().for_each(|listener| listener.confirmed = false);
-        });
+        let process = self.bus.hearers.get(&reader).and_then(|hearer| hearer.process.clone());
+        let late = |gate| Lingering { reader, process: process.clone(), gate };
+        self.bus.lingering.extend(gates.map(late));
+        self.bus.lingering.retain(|late| !late.gate.has_left());
     }
 }

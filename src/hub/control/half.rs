@@ -1,6 +1,7 @@
 //! The two halves of a link, and how they are put together.
 
-use super::session::{NewLink, Pending, Session, Watched};
+use super::session::{Pending, Session, Watched};
+use super::watch::Subject;
 use super::{Answer, LinkOffer};
 use crate::error::Error;
 use crate::event::Encoder;
@@ -91,15 +92,13 @@ impl Session {
         terms: Terms,
         wanted: u64,
         descriptors: Vec<OwnedFd>,
-    ) -> NewLink {
+    ) {
         match self.try_accept(link, from, terms, wanted, descriptors) {
             Ok((terms, descriptors)) => {
                 self.say(&ToSupervisor::Accept { link: link.0, terms }, descriptors);
-                Some(link)
             }
             Err((code, reason)) => {
                 self.say(&ToSupervisor::Decline { link: link.0, code, reason }, Vec::new());
-                None
             }
         }
     }
@@ -152,12 +151,11 @@ impl Session {
         with: &HubInfo,
         terms: Terms,
         descriptors: Vec<OwnedFd>,
-    ) -> NewLink {
+    ) {
         let Some(Pending::Link(answer, half, wanted)) = self.pending.remove(&request) else {
             // Whoever asked has given up.
             let reason = "the opener no longer waits".to_owned();
-            self.say(&ToSupervisor::Close { link: link.0, reason }, Vec::new());
-            return None;
+            return self.say(&ToSupervisor::Close { link: link.0, reason }, Vec::new());
         };
         let attached = self
             .has_room_for_mail()
@@ -170,13 +168,11 @@ impl Session {
                 self.offer_lane_to(with.id);
                 // If nobody waits any more, the link is dropped here, which ends its stream.
                 let _ = answer.send(Ok(new));
-                Some(link)
             }
             Err(error) => {
                 let reason = error.to_string();
                 self.say(&ToSupervisor::Close { link: link.0, reason }, Vec::new());
                 let _ = answer.send(Err(error));
-                None
             }
         }
     }
@@ -202,17 +198,7 @@ impl Session {
         descriptors: Vec<OwnedFd>,
     ) -> Result<(Inlet, Link), Error> {
         let theirs = |what: &str| Error::segment(format!("{what} of hub {}", peer.name));
-        let mut descriptors = descriptors.into_iter();
-        let (Some(ring), Some(cursors), Some(pipe), process, None) = (
-            descriptors.next(),
-            descriptors.next(),
-            descriptors.next(),
-            descriptors.next(),
-            descriptors.next(),
-        ) else {
-            let kind = crate::protocol::ProtocolError::Invalid { kind: 0, len: 0 };
-            return Err(Error::Protocol(kind));
-        };
+        let ([ring, cursors, pipe], process) = self.unpack(descriptors)?;
         let memory = RingMemory::open(&ring, terms.capacity).map_err(theirs("the ring"))?;
         let cursors = PeerCursors::open(&cursors).map_err(theirs("the positions"))?;
         let position = cursors.slot(terms.position_slot).map_err(theirs("the position"))?;
@@ -220,6 +206,8 @@ impl Session {
         let fencing = cursors.fencing();
         let ringer =
             Ringer::new(bell, &pipe, fencing).map_err(Error::kernel("open of a doorbell"))?;
+        let subject = Subject::Link(self.hub.key, id);
+        let bell = self.watch_bell(ringer.pipe(), subject)?;
         let mut writer = half.writer;
         if writer.add_reader(peer.id, position).is_err() {
             return Err(Error::LimitReached { what: "readers", limit: 1 });
@@ -240,7 +228,7 @@ impl Session {
         let watched = Watched {
             shared: Arc::clone(&shared),
             peer: peer.id,
-            pipe,
+            _bell: bell,
             process,
             stream_ended: false,
             reading_ended: false,

@@ -30,7 +30,7 @@ impl Session {
         let open =
             links.find(|(link, watched)| watched.peer == peer && !self.opening.contains_key(link));
         let Some((&link, _)) = open else { return };
-        let wanted = self.bus.routes.change(|audience| {
+        let wanted = self.bus.routes.ask(|audience| {
             let mut listeners = audience.listeners.iter();
             let listens =
                 listeners.any(|(edge, listener)| edge.reader == peer && listener.gate.is_some());
@@ -104,10 +104,10 @@ impl Session {
     /// Subscriptions at the other end read our lane.
     pub(super) fn lane_readers(&mut self, link: LinkId, slots: &[LaneSlot]) {
         let Some(peer) = self.peer_of(link) else { return };
-        let Some((_, cursors)) = self.bus.listeners.get(&peer) else { return };
+        let Some(hearer) = self.bus.hearers.get(&peer) else { return };
         let mut gates = Vec::new();
         for LaneSlot { subscription, slot } in slots {
-            let Ok(position) = cursors.slot(*slot) else { continue };
+            let Ok(position) = hearer.cursors.slot(*slot) else { continue };
             let Ok(slot) = start_slot(&self.hub) else { break };
             let start = self.hub.cursors.slot(slot.slot);
             gates.push((*subscription, Gate { position, start, slot }));

@@ -8,6 +8,7 @@ mod edges;
 mod half;
 mod join;
 mod lanes;
+mod peers;
 mod resume;
 mod serve;
 mod session;
@@ -32,11 +33,12 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 use session::Session;
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
+use watch::{Subject, Watch};
 
 /// How long the supervisor may take to answer what needs nobody else.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +70,7 @@ pub(super) struct Control(Arc<Queue>);
 struct Queue {
     commands: Mutex<VecDeque<Command>>,
     wake: EventFd,
+    watch: Arc<Watch>,
     next_request: AtomicU32,
 }
 
@@ -89,8 +92,11 @@ impl Control {
         }
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = EventFd::from_flags(flags).map_err(Error::kernel("eventfd"))?;
-        let (commands, next_request) = (Mutex::new(VecDeque::new()), AtomicU32::new(1));
-        let control = Self(Arc::new(Queue { commands, wake, next_request }));
+        let watch = Watch::new().map_err(Error::kernel("epoll_create"))?;
+        watch.keep(wake.as_fd(), Subject::Commands).map_err(Error::kernel("epoll_ctl"))?;
+        let (commands, watch) = (Mutex::new(VecDeque::new()), Arc::new(watch));
+        let next_request = AtomicU32::new(1);
+        let control = Self(Arc::new(Queue { commands, wake, watch, next_request }));
         serve::start(control.clone())?;
         *running = Some((this, control.clone()));
         Ok(control)
@@ -100,6 +106,10 @@ impl Control {
         self.0.commands.lock().push_back(command);
         // It can only fail when the counter is full, and then the thread is awake.
         let _ = self.0.wake.write(1);
+    }
+
+    fn watch(&self) -> &Arc<Watch> {
+        &self.0.watch
     }
 
     fn next_request(&self) -> u32 {

@@ -79,15 +79,14 @@ impl Resume {
 }
 
 impl Session {
-    /// Tries to find a supervisor, if it is time; `true` if there is a new connection to watch.
-    pub(super) fn try_to_resume(&mut self, now: Instant) -> bool {
+    /// Tries to find a supervisor, if it is time.
+    pub(super) fn try_to_resume(&mut self, now: Instant) {
         if self.leaving || self.channel.is_some() || self.resume.next.is_none_or(|at| at > now) {
-            return false;
+            return;
         }
         let Ok(socket) = redial(&self.resume.domain) else {
             self.resume.try_to_host();
-            self.resume.try_later(now);
-            return false;
+            return self.resume.try_later(now);
         };
         self.channel = Some(Channel::new(socket));
         self.watched_for_room = false;
@@ -95,7 +94,7 @@ impl Session {
         self.resume.introducing = true;
         let name = self.hub.name.to_string();
         self.say(&ToSupervisor::Hello { name, resume: self.hub.id }, Vec::new());
-        self.channel.is_some()
+        self.watch_channel();
     }
 
     /// The supervisor that was found lets us in.

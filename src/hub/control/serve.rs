@@ -1,32 +1,23 @@
 //! The control thread's loop.
 
 use super::session::{Pending, Session};
-use super::watch::{Subject, Watch};
+use super::watch::Subject;
 use super::{Command, Control};
 use crate::error::Error;
 use crate::hub::receive::Leaving;
-use crate::hub::state::LinkId;
 use crate::protocol::ToSupervisor;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollFlags};
+use nix::sys::epoll::EpollFlags;
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 struct ControlThread {
     control: Control,
-    watch: Watch,
     sessions: HashMap<u64, Session>,
 }
 
 /// Starts the control thread.
 pub(super) fn start(control: Control) -> Result<(), Error> {
-    let epoll =
-        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::kernel("epoll_create"))?;
-    let mut watch = Watch::new(epoll);
-    watch
-        .add(control.0.wake.as_fd(), EpollFlags::EPOLLIN, Subject::Commands)
-        .map_err(Error::kernel("epoll_ctl"))?;
-    let thread = ControlThread { control, watch, sessions: HashMap::new() };
+    let thread = ControlThread { control, sessions: HashMap::new() };
     std::thread::Builder::new()
         .name("ephapse-control".to_owned())
         .spawn(move || without_signals(|| thread.run()))
@@ -44,7 +35,7 @@ fn without_signals(run: impl FnOnce()) {
 impl ControlThread {
     fn run(mut self) {
         loop {
-            let reports = match self.watch.wait(self.next_deadline()) {
+            let reports = match self.control.watch().wait(self.next_deadline()) {
                 Ok(reports) => reports,
                 Err(errno) => {
                     tracing::error!(%errno, "the control thread cannot wait");
@@ -52,14 +43,26 @@ impl ControlThread {
                 }
             };
             for (subject, ready) in reports {
-                match subject {
-                    Subject::Commands => self.obey(),
-                    Subject::Socket(hub) => self.listen(hub, ready),
-                    Subject::Peer(hub, link) => self.peer_gone(hub, link),
-                }
+                self.report(subject, ready);
             }
             self.tidy();
             self.resume();
+        }
+    }
+
+    fn report(&mut self, subject: Subject, ready: EpollFlags) {
+        let mut session = |hub: u64, hears: &dyn Fn(&mut Session)| {
+            self.sessions.get_mut(&hub).into_iter().for_each(hears);
+        };
+        match subject {
+            Subject::Commands => self.obey(),
+            Subject::Socket(hub) => self.listen(hub, ready),
+            Subject::Link(hub, link) => session(hub, &|s| s.link_over(link, Leaving::PeerGone)),
+            Subject::Source(hub, source) => session(hub, &|s| s.source_gone(source)),
+            Subject::Listener(hub, edge) => session(hub, &|s| s.edge_over(edge, false)),
+            Subject::Process(number) => {
+                self.sessions.values_mut().for_each(|session| session.process_gone(number));
+            }
         }
     }
 
@@ -71,16 +74,7 @@ impl ControlThread {
     /// Hubs that have lost their supervisor look whether there is one again.
     fn resume(&mut self) {
         let now = Instant::now();
-        for (hub, session) in &mut self.sessions {
-            if session.try_to_resume(now)
-                && let Some(channel) = &session.channel
-            {
-                let subject = Subject::Socket(*hub);
-                if let Err(errno) = self.watch.add(channel.as_fd(), EpollFlags::EPOLLIN, subject) {
-                    session.disconnected(errno.desc());
-                }
-            }
-        }
+        self.sessions.values_mut().for_each(|session| session.try_to_resume(now));
     }
 
     fn obey(&mut self) {
@@ -135,14 +129,8 @@ impl ControlThread {
 
     fn enter(&mut self, command: Command) {
         let Command::Enter(mut session) = command else { return };
-        let hub = session.hub.key;
-        let watched = session.channel.as_ref().map(|channel| {
-            self.watch.add(channel.as_fd(), EpollFlags::EPOLLIN, Subject::Socket(hub))
-        });
-        if let Some(Err(errno)) = watched {
-            session.disconnected(errno.desc());
-        }
-        self.sessions.insert(hub, *session);
+        session.watch_channel();
+        self.sessions.insert(session.hub.key, *session);
     }
 
     /// Takes what a supervisor says.
@@ -156,68 +144,27 @@ impl ControlThread {
                 return session.disconnected(&error.to_string());
             }
             match channel.receive() {
-                Ok(Some((message, descriptors))) => {
-                    if let Some(link) = session.hear(message, descriptors) {
-                        self.watch_peer(hub, link);
-                    }
-                }
+                Ok(Some((message, descriptors))) => session.hear(message, descriptors),
                 Ok(None) => return,
                 Err(error) => return session.disconnected(&error.to_string()),
             }
         }
     }
 
-    /// From now on we hear when the other side of a link dies.
-    fn watch_peer(&mut self, hub: u64, link: LinkId) {
-        let Some(session) = self.sessions.get_mut(&hub) else { return };
-        let Some(watched) = session.links.get(&link) else { return };
-        let subject = Subject::Peer(hub, link);
-        let result =
-            self.watch.add(watched.pipe.as_fd(), EpollFlags::empty(), subject).and_then(|()| {
-                match &watched.process {
-                    Some(process) => self.watch.add(process.as_fd(), EpollFlags::EPOLLIN, subject),
-                    None => Ok(()),
-                }
-            });
-        if let Err(errno) = result {
-            session.close(link, format!("its process cannot be watched: {errno}"));
-        }
-    }
-
-    fn peer_gone(&mut self, hub: u64, link: LinkId) {
-        if let Some(session) = self.sessions.get_mut(&hub) {
-            session.link_over(link, Leaving::PeerGone);
-        }
-    }
-
-    /// After a round: hubs that have left, links that are over, connections with a full queue.
+    /// After a round: connections with a full queue, hubs that have left.
     fn tidy(&mut self) {
-        for (hub, session) in &mut self.sessions {
-            let Some(channel) = &session.channel else { continue };
+        for session in self.sessions.values_mut() {
+            let (Some(channel), Some(watched)) = (&session.channel, &session.watched) else {
+                continue;
+            };
             let queued = channel.has_queued();
             if queued != session.watched_for_room {
                 session.watched_for_room = queued;
-                if let Err(errno) = self.watch.want_room(channel.as_fd(), *hub, queued) {
+                if let Err(errno) = watched.want_room(queued) {
                     session.disconnected(errno.desc());
                 }
             }
         }
-        let watch = &mut self.watch;
-        self.sessions.retain(|_, session| {
-            let is_over = session.is_over();
-            if is_over {
-                session.over.extend(session.links.drain().map(|(_, link)| link));
-            }
-            for link in session.over.drain(..) {
-                watch.remove(link.pipe.as_fd());
-                if let Some(process) = &link.process {
-                    watch.remove(process.as_fd());
-                }
-            }
-            if let Some(channel) = session.lost.take() {
-                watch.remove(channel.as_fd());
-            }
-            !is_over
-        });
+        self.sessions.retain(|_, session| !session.is_over());
     }
 }

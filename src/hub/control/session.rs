@@ -2,7 +2,9 @@
 
 use super::bus::Bus;
 use super::half::{Outgoing, OwnHalf};
+use super::peers::PeerProcess;
 use super::resume::Resume;
+use super::watch::{Subject, Watching};
 use super::{Answer, Control};
 use crate::error::Error;
 use crate::hub::builder::{AcceptIf, Habits};
@@ -60,10 +62,9 @@ pub(super) struct Watched {
     pub shared: Arc<LinkShared>,
     /// The peer's id.
     pub peer: u64,
-    /// The peer's doorbell: an error is reported on it when the peer is gone.
-    pub pipe: OwnedFd,
-    /// The peer's process, if the supervisor could tell.
-    pub process: Option<OwnedFd>,
+    /// The peer's doorbell, and its process.
+    pub _bell: Watching,
+    pub process: PeerProcess,
     /// Our sending half has ended.
     pub stream_ended: bool,
     /// Our receiving half has ended.
@@ -75,6 +76,8 @@ pub(super) struct Session {
     pub hub: Arc<HubShared>,
     /// `None` when the supervisor is gone.
     pub channel: Option<Channel>,
+    /// The loop looks at it.
+    pub watched: Option<Watching>,
     pub(super) accept_if: AcceptIf,
     pub(super) timestamps: bool,
     /// Bytes of the largest ring that others may make us make or map.
@@ -86,9 +89,6 @@ pub(super) struct Session {
     pub links: HashMap<LinkId, Watched>,
     /// Links that we accepted, until the opener has attached.
     pub(super) opening: HashMap<LinkId, (Box<Inlet>, Box<Link>)>,
-    /// Links that are over, and a connection that is lost: no longer to be watched.
-    pub over: Vec<Watched>,
-    pub lost: Option<Channel>,
     /// Whether the loop waits for room to send.
     pub watched_for_room: bool,
     /// The hub has been dropped.
@@ -96,9 +96,6 @@ pub(super) struct Session {
     /// Who waits for the supervisor to have forgotten us.
     left: Option<Answer<()>>,
 }
-
-/// A link that has just come about: what to watch.
-pub(super) type NewLink = Option<LinkId>;
 
 impl Session {
     pub(super) fn new(
@@ -113,6 +110,7 @@ impl Session {
         Self {
             hub,
             channel: Some(channel),
+            watched: None,
             accept_if,
             timestamps,
             largest_ring: largest_ring as u64,
@@ -122,8 +120,6 @@ impl Session {
             pending: HashMap::new(),
             links: HashMap::new(),
             opening: HashMap::new(),
-            over: Vec::new(),
-            lost: None,
             watched_for_room: false,
             leaving: false,
             left: None,
@@ -135,6 +131,16 @@ impl Session {
         let Some(channel) = self.channel.as_mut() else { return };
         if let Err(error) = channel.send(message, descriptors) {
             self.disconnected(&error.to_string());
+        }
+    }
+
+    /// Has the loop look at the connection.
+    pub(super) fn watch_channel(&mut self) {
+        let Some(channel) = &self.channel else { return };
+        let subject = Subject::Socket(self.hub.key);
+        match self.control.watch().input(channel.socket(), subject) {
+            Ok(watching) => self.watched = Some(watching),
+            Err(errno) => self.disconnected(errno.desc()),
         }
     }
 
@@ -152,12 +158,13 @@ impl Session {
 
     /// The supervisor is gone. Links go on; what was asked fails.
     pub(super) fn disconnected(&mut self, why: &str) {
-        let Some(channel) = self.channel.take() else { return };
-        self.lost = Some(channel);
+        if self.channel.take().is_none() {
+            return;
+        }
+        self.watched = None;
         if !self.leaving {
             tracing::warn!(hub = %self.hub.name, why, "the supervisor is gone");
         }
-        self.doubt_all();
         self.resume.begin();
         let requests: Vec<u32> = self.pending.keys().copied().collect();
         for request in requests {
@@ -211,8 +218,8 @@ impl Session {
         self.ask(request, &message, descriptors, Pending::Link(answer, half, wanted));
     }
 
-    /// Takes in what the supervisor says. Gives the link that has come about, if one has.
-    pub(super) fn hear(&mut self, message: ToHub, descriptors: Vec<OwnedFd>) -> NewLink {
+    /// Takes in what the supervisor says.
+    pub(super) fn hear(&mut self, message: ToHub, descriptors: Vec<OwnedFd>) {
         match message {
             ToHub::Welcome { id } => self.welcome(id),
             ToHub::Refused { request: 0, reason, .. } => self.disconnected(&reason),
@@ -230,10 +237,10 @@ impl Session {
                 }
             }
             ToHub::Offer { link, from, terms, wanted } => {
-                return self.offered(LinkId(link), from, terms, wanted, descriptors);
+                self.offered(LinkId(link), from, terms, wanted, descriptors);
             }
             ToHub::Established { request, link, with, terms } => {
-                return self.established(request, LinkId(link), &with, terms, descriptors);
+                self.established(request, LinkId(link), &with, terms, descriptors);
             }
             ToHub::Opened { link } => self.opened(LinkId(link)),
             ToHub::Closed { link, gone, reason } => {
@@ -244,14 +251,13 @@ impl Session {
             }
             other => self.hear_of_bus(other, descriptors),
         }
-        None
     }
 
     /// The supervisor says that a link is over, of which it has not said that it was open: its
     /// opener has given up, and never attached. Nobody needs to hear of it.
     fn withdrawn(&mut self, id: LinkId) {
         if self.opening.remove(&id).is_some() {
-            self.over.extend(self.links.remove(&id));
+            self.links.remove(&id);
             self.count_links();
         }
     }
@@ -275,7 +281,6 @@ impl Session {
             self.post(Mail::Leaving(id, why));
         }
         self.lane_over(link.peer, id);
-        self.over.push(link);
     }
 
     /// One half of a link has ended on this side; when both have, the supervisor is told.

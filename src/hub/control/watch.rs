@@ -1,74 +1,124 @@
 //! What the control thread watches: sockets, doorbells of peers, processes of peers.
 
 use crate::hub::state::LinkId;
+use crate::protocol::Edge;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{FsType, fstatfs};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What a report is about.
+/// Where descriptors of processes have a number of the process's own (Linux 6.9 and later).
+const PROCESSES: FsType = FsType(0x5049_4446);
+
+/// What a report is about. The first number is the key of the hub of ours that it concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Commands,
     /// A hub's connection to its supervisor.
     Socket(u64),
-    /// A peer: its doorbell or its process.
-    Peer(u64, LinkId),
+    /// The doorbell of the other side of a link: it is gone.
+    Link(u64, LinkId),
+    /// The doorbell of a hub that publishes: it is gone.
+    Source(u64, u64),
+    /// The doorbell of a subscription: it is over.
+    Listener(u64, Edge),
+    /// A process, by [`Watching::number`]: it has ended.
+    Process(u64),
 }
 
 /// An epoll set whose entries have meanings.
-///
-/// What is watched was made by other processes, who hold it too: closing our descriptor of it does
-/// not take it out of the set, [`remove`](Self::remove) does.
 #[derive(Debug)]
 pub(super) struct Watch {
     epoll: Epoll,
-    /// By token; with the descriptor's number.
-    subjects: HashMap<u64, (Subject, RawFd)>,
-    next: u64,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    subjects: HashMap<u64, Subject>,
+    last: u64,
+    /// Processes, each watched once however many peers it has: by the number that it has in its
+    /// file system.
+    processes: HashMap<u64, Weak<Watching>>,
+}
+
+/// Something that is watched for as long as this is there.
+///
+/// Mostly others made it, and hold it too: closing our descriptor of it does not take it out of
+/// the set, so dropping this does, first.
+#[derive(Debug)]
+pub(super) struct Watching {
+    watch: Arc<Watch>,
+    fd: Arc<OwnedFd>,
+    number: u64,
 }
 
 impl Watch {
-    pub(super) fn new(epoll: Epoll) -> Self {
-        Self { epoll, subjects: HashMap::new(), next: 0 }
+    pub(super) fn new() -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll, entries: Mutex::default() })
     }
 
-    /// Reports what happens to a descriptor; an error or hang-up always is.
-    pub(super) fn add(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        interest: EpollFlags,
+    /// Reports when there is something to read, for as long as the set is there.
+    pub(super) fn keep(&self, fd: BorrowedFd<'_>, subject: Subject) -> Result<(), Errno> {
+        self.enter(fd, EpollFlags::EPOLLIN, |_| subject).map(drop)
+    }
+
+    /// Reports when there is something to read.
+    pub(super) fn input(
+        self: &Arc<Self>,
+        fd: Arc<OwnedFd>,
         subject: Subject,
-    ) -> Result<(), Errno> {
-        let token = self.next;
-        self.next += 1;
-        self.epoll.add(fd, EpollEvent::new(interest, token))?;
-        self.subjects.insert(token, (subject, fd.as_raw_fd()));
-        Ok(())
+    ) -> Result<Watching, Errno> {
+        let number = self.enter(&*fd, EpollFlags::EPOLLIN, |_| subject)?;
+        Ok(Watching { watch: Arc::clone(self), fd, number })
     }
 
-    /// Reports room to send on a hub's connection, or no longer.
-    pub(super) fn want_room(
-        &mut self,
-        fd: BorrowedFd<'_>,
-        hub: u64,
-        wanted: bool,
-    ) -> Result<(), Errno> {
-        let subject = Subject::Socket(hub);
-        let Some((token, _)) = self.subjects.iter().find(|(_, (s, _))| *s == subject) else {
-            return Ok(());
-        };
-        let mut interest = EpollFlags::EPOLLIN;
-        interest.set(EpollFlags::EPOLLOUT, wanted);
-        self.epoll.modify(fd, &mut EpollEvent::new(interest, *token))
+    /// Reports when nobody is left who hears the doorbell.
+    pub(super) fn doorbell(
+        self: &Arc<Self>,
+        pipe: Arc<OwnedFd>,
+        subject: Subject,
+    ) -> Result<Watching, Errno> {
+        // Errors are reported without being asked for.
+        let number = self.enter(&*pipe, EpollFlags::empty(), |_| subject)?;
+        Ok(Watching { watch: Arc::clone(self), fd: pipe, number })
     }
 
-    /// Stops watching a descriptor that is about to be closed.
-    pub(super) fn remove(&mut self, fd: BorrowedFd<'_>) {
-        // It is not there if watching it failed.
-        let _ = self.epoll.delete(fd);
-        self.subjects.retain(|_, (_, number)| *number != fd.as_raw_fd());
+    /// Reports when the process ends.
+    pub(super) fn process(self: &Arc<Self>, fd: OwnedFd) -> Result<Arc<Watching>, Errno> {
+        let identity = identity(&fd);
+        let known = |entries: &Entries| entries.processes.get(&identity?)?.upgrade();
+        if let Some(known) = known(&self.entries.lock()) {
+            return Ok(known);
+        }
+        let number = self.enter(&fd, EpollFlags::EPOLLIN, Subject::Process)?;
+        let process = Arc::new(Watching { watch: Arc::clone(self), fd: Arc::new(fd), number });
+        if let Some(identity) = identity {
+            let processes = &mut self.entries.lock().processes;
+            processes.retain(|_, known| known.strong_count() > 0);
+            processes.insert(identity, Arc::downgrade(&process));
+        }
+        Ok(process)
+    }
+
+    fn enter(
+        &self,
+        fd: impl std::os::fd::AsFd,
+        interest: EpollFlags,
+        subject: impl FnOnce(u64) -> Subject,
+    ) -> Result<u64, Errno> {
+        let mut entries = self.entries.lock();
+        entries.last += 1;
+        let number = entries.last;
+        self.epoll.add(fd, EpollEvent::new(interest, number))?;
+        entries.subjects.insert(number, subject(number));
+        Ok(number)
     }
 
     /// Waits for reports, until `deadline` at most.
@@ -86,9 +136,38 @@ impl Watch {
             Err(Errno::EINTR) => 0,
             Err(errno) => return Err(errno),
         };
+        let entries = self.entries.lock();
         let meaning = |event: &EpollEvent| {
-            self.subjects.get(&event.data()).map(|(subject, _)| (*subject, event.events()))
+            entries.subjects.get(&event.data()).map(|subject| (*subject, event.events()))
         };
         Ok(events[..ready].iter().filter_map(meaning).collect())
+    }
+}
+
+/// The number of a process that no other ever has; `None` where its descriptor does not tell.
+fn identity(process: &OwnedFd) -> Option<u64> {
+    fstatfs(process).ok().filter(|fs| fs.filesystem_type() == PROCESSES)?;
+    fstat(process).ok().map(|stat| stat.st_ino)
+}
+
+impl Watching {
+    /// The number in reports about a process.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Reports room to send also, or no longer.
+    pub(super) fn want_room(&self, wanted: bool) -> Result<(), Errno> {
+        let mut interest = EpollFlags::EPOLLIN;
+        interest.set(EpollFlags::EPOLLOUT, wanted);
+        self.watch.epoll.modify(&*self.fd, &mut EpollEvent::new(interest, self.number))
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // It is there: adding it succeeded, and nobody else takes it out.
+        let _ = self.watch.epoll.delete(&*self.fd);
+        self.watch.entries.lock().subjects.remove(&self.number);
     }
 }

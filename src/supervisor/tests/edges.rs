@@ -18,7 +18,7 @@ fn a_subscription_that_comes_after_the_publisher() {
     let ToHub::Follow { edge: of, source, capacity, subjects } = follow else { panic!() };
     assert_eq!((of, source.id, source.name.as_str(), capacity), (edge, a.id, "a", 4096));
     assert_eq!(subjects, [Subject { id, name: "robot.1.pose".to_owned() }]);
-    assert_eq!(marks(&descriptors), ring);
+    assert_eq!(marks_beside_process(&descriptors), ring);
     a.hears_nothing();
     b.say(&ToSupervisor::Following { edge, position_slot: 21 });
 
@@ -29,7 +29,7 @@ fn a_subscription_that_comes_after_the_publisher() {
     };
     assert_eq!((of, reader.id, reader.name.as_str()), (edge, b.id, "b"));
     assert_eq!((gating, position_slot, bell_slot, subjects), (true, 21, 7, vec![id]));
-    assert_eq!(marks(&descriptors), bell);
+    assert_eq!(marks_beside_process(&descriptors), bell);
     b.hears_nothing();
     a.say(&ToSupervisor::Listening { edge, start_slot: 31 });
     assert_eq!(b.hear(), ToHub::Begin { edge, start_slot: 31 });
@@ -111,7 +111,7 @@ fn nobody_waits_for_an_edge_that_is_over() {
     let (edge, _) = b.follow(2);
     let ToHub::Listen { .. } = a.hear() else { panic!() };
     a.declare(10, "x");
-    drop(b);
+    b.leave();
     // Of the first subscription, which has had one more chance too, it has not been told.
     assert_eq!(a.hear(), ToHub::EdgeOver { edge, gone: true });
     let ToHub::Declared { request: 10, .. } = a.hear() else { panic!() };
@@ -241,7 +241,7 @@ fn answers_that_come_too_late() {
     b.follow(5);
     let ToHub::Listen { edge, position_slot: 5, .. } = a.hear() else { panic!() };
     let id = b.id;
-    drop(b);
+    b.leave();
     assert_eq!(a.hear(), ToHub::EdgeOver { edge, gone: true });
     let mut b = scene.resume("b", id);
     assert_eq!(b.id, id);
@@ -279,7 +279,7 @@ fn late_refusals(scene: &Scene, a: &mut Client, mut b: Client) {
     b.follow(5);
     let ToHub::Listen { edge, .. } = a.hear() else { panic!() };
     let id = b.id;
-    drop(b);
+    b.leave();
     for subscription in 1..=2 {
         let edge = Edge { subscription, ..edge };
         assert_eq!(a.hear(), ToHub::EdgeOver { edge, gone: true });

@@ -27,7 +27,7 @@ fn messages(edge: Edge, link: u64) -> Vec<(ToSupervisor, Vec<OwnedFd>)> {
     let (request, subscription, gating, bell_slot) = (1, 1, true, 7);
     let reason = "none".to_owned();
     vec![
-        (ToSupervisor::Broadcast { capacity: 4096 }, vec![memory(), memory()]),
+        (ToSupervisor::Broadcast { capacity: 4096 }, vec![memory(), memory(), pipe()]),
         (ToSupervisor::Declare { request, subject: "x.y".to_owned(), known: 5 }, vec![]),
         (
             ToSupervisor::Subscribe { request, subscription, patterns, gating, bell_slot },

@@ -152,10 +152,16 @@ impl Client {
         }
     }
 
-    /// Says that it will publish; gives what tells the ring and the cursors from others.
-    fn broadcast(&mut self) -> [u64; 2] {
-        let descriptors = vec![memory(), memory()];
-        let marks = [mark(&descriptors[0]), mark(&descriptors[1])];
+    /// Leaves, and is forgotten.
+    fn leave(mut self) {
+        self.say(&ToSupervisor::Leave);
+        self.until_hung_up();
+    }
+
+    /// Says that it will publish; gives what tells ring, cursors and doorbell from others.
+    fn broadcast(&mut self) -> [u64; 3] {
+        let descriptors = vec![memory(), memory(), pipe()];
+        let marks = [0, 1, 2].map(|at| mark(&descriptors[at]));
         self.say_with(&ToSupervisor::Broadcast { capacity: 4096 }, descriptors);
         marks
     }
@@ -265,6 +271,14 @@ fn mark(fd: &OwnedFd) -> u64 {
 
 fn marks(descriptors: &[OwnedFd]) -> Vec<u64> {
     descriptors.iter().map(mark).collect()
+}
+
+/// Of all but the last, which is one of this process, that of both hubs.
+fn marks_beside_process(descriptors: &[OwnedFd]) -> Vec<u64> {
+    let (process, others) = descriptors.split_last().unwrap();
+    let what = std::fs::read_link(format!("/proc/self/fd/{}", process.as_raw_fd())).unwrap();
+    assert!(what.to_string_lossy().contains("pidfd"), "{what:?}");
+    marks(others)
 }
 
 fn ids(subjects: &[Subject]) -> Vec<u32> {
