@@ -105,3 +105,36 @@ impl Routes {
         (audience, version)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Domain;
+    use crate::hub::Hub;
+
+    fn version(hub: &Hub) -> u64 {
+        hub.sender.outbox.with(|outbox| outbox.routes.version()).unwrap()
+    }
+
+    /// What changes nothing for who sends does not have it look again.
+    #[test]
+    fn links_with_those_who_do_not_listen_are_no_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let domain = Domain::at(dir.path().join("domain"));
+        let hub = |name| Hub::builder(name).domain(domain.clone()).embedded_supervisor(true);
+        let mut publisher = hub("publisher").connect().unwrap();
+        let others = ["other", "listener"].map(|name| hub(name).connect().unwrap());
+        publisher.row_for("x").unwrap();
+        let before = version(&publisher);
+        let listens = others[1].subscribe(["x"]).unwrap();
+        let listened = version(&publisher);
+        assert_eq!(listened, before + 1);
+        for _ in 0..3 {
+            drop(publisher.link_to("other").unwrap());
+            assert!(publisher.unlink("other").unwrap());
+        }
+        assert_eq!(version(&publisher), listened);
+        let _link = publisher.link_to("listener").unwrap();
+        assert!(version(&publisher) > listened, "a lane is offered");
+        drop(listens);
+    }
+}

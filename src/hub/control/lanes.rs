@@ -157,11 +157,11 @@ impl Session {
     /// A link is over: what is published goes by the other way. The ring ends with the mark that
     /// it does, after all that was written into it.
     pub(super) fn lane_over(&mut self, peer: u64, link: LinkId) {
-        let had_one = self.bus.routes.change(|audience| {
-            let ours = audience.lanes.get(&peer).is_some_and(|lane| lane.link == link);
-            ours.then(|| audience.lanes.remove(&peer)).flatten()
-        });
-        if let Some(lane) = had_one {
+        let is_its = |lane: &LaneOut| lane.link == link;
+        let had_one = self.bus.routes.ask(|audience| audience.lanes.get(&peer).is_some_and(is_its));
+        if had_one
+            && let Some(lane) = self.bus.routes.change(|audience| audience.lanes.remove(&peer))
+        {
             self.linger(peer, lane.readers.into_values().chain(lane.candidates.into_values()));
             // At once, also if the hub sends nothing for long.
             self.bus.outbox.with(|outbox| outbox.refresh());
