@@ -23,6 +23,7 @@ use super::builder::{Habits, LinkOptions};
 use super::bus::{Routes, SharedOutbox};
 use super::link::Link;
 use super::state::{HubShared, LinkId};
+use crate::domain::Domain;
 use crate::error::Error;
 use crate::limits::LINK_DEADLINE_MS;
 use crate::protocol::{Channel, HubInfo, LinkInfo, SubjectInfo};
@@ -32,8 +33,9 @@ use half::Outgoing;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 use session::Session;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -71,6 +73,8 @@ struct Queue {
     commands: Mutex<VecDeque<Command>>,
     wake: EventFd,
     watch: Arc<Watch>,
+    /// Domains whose supervisor some hub of this process has lost, and none has found again.
+    lost: Mutex<BTreeSet<PathBuf>>,
     next_request: AtomicU32,
 }
 
@@ -96,7 +100,8 @@ impl Control {
         watch.keep(wake.as_fd(), Subject::Commands).map_err(Error::kernel("epoll_ctl"))?;
         let (commands, watch) = (Mutex::new(VecDeque::new()), Arc::new(watch));
         let next_request = AtomicU32::new(1);
-        let control = Self(Arc::new(Queue { commands, wake, watch, next_request }));
+        let lost = Mutex::default();
+        let control = Self(Arc::new(Queue { commands, wake, watch, lost, next_request }));
         serve::start(control.clone())?;
         *running = Some((this, control.clone()));
         Ok(control)
@@ -106,6 +111,16 @@ impl Control {
         self.0.commands.lock().push_back(command);
         // It can only fail when the counter is full, and then the thread is awake.
         let _ = self.0.wake.write(1);
+    }
+
+    /// A hub has lost its supervisor; whether it is the first here to notice.
+    fn loses(&self, domain: &Domain) -> bool {
+        self.0.lost.lock().insert(domain.path().to_owned())
+    }
+
+    /// A hub has found one; whether it is the first that did so again.
+    fn finds(&self, domain: &Domain) -> bool {
+        self.0.lost.lock().remove(domain.path())
     }
 
     fn watch(&self) -> &Arc<Watch> {
@@ -126,6 +141,7 @@ impl Control {
         resume: Resume,
         (routes, outbox): (Arc<Routes>, SharedOutbox),
     ) {
+        self.finds(&resume.domain);
         let bus = Bus::new(routes, outbox);
         let session = Session::new(hub, channel, habits, self.clone(), bus, resume);
         self.give(Command::Enter(Box::new(session)));

@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_secs(30);
 
 /// How a hub finds its next supervisor.
 pub(in crate::hub) struct Resume {
-    domain: Domain,
+    pub(super) domain: Domain,
     /// How to host one, if we may.
     host: Option<Host>,
     /// The one that we host.
@@ -107,7 +107,11 @@ impl Session {
             return self.disconnected("it gave us another id");
         }
         self.resume.end();
-        tracing::info!(hub = %self.hub.name, "known to a supervisor again");
+        if self.control.finds(&self.resume.domain) {
+            tracing::info!(hub = %self.hub.name, "there is a supervisor again");
+        } else {
+            tracing::debug!(hub = %self.hub.name, "known to a supervisor again");
+        }
         self.announce_all();
     }
 }

@@ -162,8 +162,11 @@ impl Session {
             return;
         }
         self.watched = None;
-        if !self.leaving {
+        // One hub says it for all of its process.
+        if !self.leaving && self.control.loses(&self.resume.domain) {
             tracing::warn!(hub = %self.hub.name, why, "the supervisor is gone");
+        } else {
+            tracing::debug!(hub = %self.hub.name, why, "the connection is lost");
         }
         self.resume.begin();
         let requests: Vec<u32> = self.pending.keys().copied().collect();
