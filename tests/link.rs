@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Domain, Pose, pose};
-use ephapse::{Hub, LinkOptions, RecvError, SendError, Wait};
+use ephapse::limits::LINKS_PER_HUB_MAX;
+use ephapse::{Error, Hub, LinkOptions, RecvError, RefusalCode, SendError, Wait};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -95,7 +96,7 @@ fn hubs_find_one_another_by_name() {
     let domain = Domain::new();
     let a = domain.hub("a");
     let error = a.wait_for("late", Duration::from_millis(20)).unwrap_err();
-    assert!(matches!(error, ephapse::Error::TimedOut { .. }), "{error}");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     let waiter = std::thread::spawn(move || a.wait_for("late", LONG).map(|hub| hub.name));
     let late = domain.hub("late");
     assert_eq!(waiter.join().unwrap().unwrap(), "late");
@@ -176,4 +177,31 @@ fn a_closed_hub_stops_waiting() {
     assert!(a.recv().unwrap().is_none());
     assert!(a.accept().unwrap().is_none());
     thread.join().unwrap();
+}
+
+#[test]
+fn a_hub_that_accepts_and_never_receives_does_not_collect_what_has_ended() {
+    let domain = Domain::new();
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
+    // The first brings something, which is kept.
+    for round in 0..LINKS_PER_HUB_MAX + 200 {
+        let mut to_b = loop {
+            match a.link_to("b") {
+                Ok(link) => break link,
+                // The supervisor has not heard yet that the one before is over.
+                Err(Error::Refused { code: RefusalCode::AlreadyLinked, .. }) => {}
+                Err(error) => panic!("{error} in round {round}"),
+            }
+        };
+        let to_a = b.accept_timeout(LONG).unwrap().expect("the link that a opened");
+        if round == 0 {
+            to_b.send(&pose(7)).unwrap();
+        }
+        drop((to_b, to_a));
+        let error = a.recv_timeout(LONG).unwrap_err();
+        assert!(matches!(error, RecvError::LinkClosed { .. }), "{error}");
+    }
+    assert!(b.link_count() <= LINKS_PER_HUB_MAX + 2, "{} links", b.link_count());
+    let event = b.try_recv().unwrap().expect("what the first link brought");
+    assert_eq!(event.get::<Pose>().unwrap().stamp_ns, 7);
 }

@@ -1,9 +1,10 @@
 //! When there is no event: news from the control thread, and rings that have come to their end.
 
 use super::Hub;
-use super::mail::Mail;
-use super::receive::{Found, Leaving, Payloads, RecvError};
+use super::mail::{Leaving, Mail};
+use super::receive::{Found, Payloads, RecvError};
 use super::state::LinkState;
+use crate::limits::LINKS_PER_HUB_MAX;
 use crate::ring::{Memory, RecordError};
 use std::sync::Arc;
 
@@ -90,6 +91,16 @@ impl Hub {
                 self.control.close_link(self.shared.key, link, &why);
                 RecvError::Corrupt { link, peer, why }
             }
+        }
+    }
+
+    /// A hub that accepts links and never receives must not collect those that have ended. When it
+    /// has not been told of as many as it can have, those with nothing to read end untold.
+    pub(super) fn forget_ended(&mut self) {
+        while self.leaving > LINKS_PER_HUB_MAX
+            && let Some(index) = self.inlets.ended()
+        {
+            self.remove(index, End::Closed);
         }
     }
 

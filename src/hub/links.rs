@@ -59,7 +59,8 @@ impl Hub {
     }
 
     /// The next link that another hub has opened with this one, if there is one. Its events
-    /// arrive whether it is taken or not; it is needed to answer.
+    /// arrive whether it is taken or not; it is needed to answer. (A hub that never receives is not
+    /// told how links end; of more than 2,048 that ended, those that brought nothing are forgotten.)
     ///
     /// # Errors
     ///
@@ -67,6 +68,7 @@ impl Hub {
     pub fn try_accept(&mut self) -> Result<Option<Link>, Error> {
         self.usable()?;
         self.take_mail();
+        self.forget_ended();
         Ok(self.accepted.pop_front())
     }
 

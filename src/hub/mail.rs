@@ -5,11 +5,18 @@
 //! unseen take their mail with them.
 
 use super::link::Link;
-use super::receive::{Inlet, Leaving};
+use super::receive::Inlet;
 use super::state::LinkId;
 use crate::limits::LINKS_PER_HUB_MAX;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+
+/// Why a link's ring is no longer read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    PeerGone,
+    Closed,
+}
 
 /// One piece.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The receiving half: the rings of all links of a hub, read in turn.
 
+use super::mail::Leaving;
 use super::state::{LinkId, LinkShared, SlotGuard};
 use crate::event::{
     self, COPY_START, Event, EventError, ExtensionView, HEADER_BYTES, Header, PAYLOAD_ALIGN,
@@ -76,13 +77,6 @@ pub enum Payloads {
     /// Copied from everybody before anything looks at them: safe against a hub that changes a
     /// payload after it was validated.
     Copied,
-}
-
-/// Why a link's ring is no longer read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaving {
-    PeerGone,
-    Closed,
 }
 
 /// The ring of one link, and who writes it.
@@ -258,6 +252,13 @@ impl Inlets {
             let leaving = inlet.leaving?;
             let at_end = inlet.reader.position() >= inlet.last;
             (at_end || matches!(inlet.reader.peek(), Ok(None))).then_some((index, leaving))
+        })
+    }
+
+    /// A ring that will not be written again, with nothing in it to be read.
+    pub(super) fn ended(&self) -> Option<usize> {
+        self.all.iter().position(|inlet| {
+            inlet.leaving.is_some() && !matches!(inlet.reader.peek(), Ok(Some(_)))
         })
     }
 

@@ -9,7 +9,7 @@ use super::bus::Done;
 use super::session::Session;
 use super::watch::{Subject, Watching};
 use crate::error::Error;
-use crate::hub::receive::Leaving;
+use crate::hub::mail::Leaving;
 use crate::hub::state::LinkId;
 use crate::protocol::{Edge, ProtocolError};
 use std::os::fd::OwnedFd;

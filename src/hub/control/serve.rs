@@ -4,7 +4,7 @@ use super::session::{Pending, Session};
 use super::watch::Subject;
 use super::{Command, Control};
 use crate::error::Error;
-use crate::hub::receive::Leaving;
+use crate::hub::mail::Leaving;
 use crate::protocol::ToSupervisor;
 use nix::sys::epoll::EpollFlags;
 use std::collections::HashMap;
