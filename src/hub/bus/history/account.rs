@@ -125,7 +125,7 @@ impl Wanted {
 #[derive(Debug, Clone, Copy, Default)]
 struct Next {
     number: u64,
-    /// An earlier one would be right too: it is the first one, and was on its way already.
+    /// Earlier ones would be right too: they were on their way when the subscription began.
     or_earlier: bool,
 }
 
@@ -210,7 +210,9 @@ impl Account {
         if number > next && before > seen.told {
             return Err(format!("{event} after {before}, where another was next: {seen:?}"));
         }
-        seen.next[part] = Next { number: number + 1, or_earlier: false };
+        // Of those before its beginning it may see some, which were sent for others.
+        let begun = number + 1 >= next;
+        seen.next[part] = Next { number: next.max(number + 1), or_earlier: or_earlier && !begun };
         seen.reached = sequence;
         self.events += 1;
         Ok(())

@@ -128,5 +128,8 @@ fn the_beginning_may_be_early_and_not_late() {
     let mut account =
         Account::since(&sent(HASTY, 10), false, Wanted { place: None, part: None }, true);
     account.saw(HASTY, 0, 3, [5, 7]).unwrap();
-    account.saw(HASTY, 0, 5, [9, 11]).unwrap_err();
+    account.saw(HASTY, 0, 6, [11, 13]).unwrap_err();
+    account.saw(HASTY, 0, 5, [9, 11]).unwrap();
+    account.saw(HASTY, 0, 5, [9, 13]).unwrap_err();
+    account.saw(HASTY, 0, 7, [13, 15]).unwrap_err();
 }
