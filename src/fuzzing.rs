@@ -136,7 +136,7 @@ impl Source<'_> {
 fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
     let request = from.number() as u32;
     let link = from.number();
-    match from.byte() % 23 {
+    match from.byte() % 24 {
         0 => ToSupervisor::Hello { name: from.text(), resume: link },
         1 => ToSupervisor::List { request, after: link },
         2 => ToSupervisor::WaitFor { request, name: from.text() },
@@ -150,6 +150,10 @@ fn to_supervisor(from: &mut Source<'_>) -> ToSupervisor {
         7 => ToSupervisor::Attached { link },
         8 => ToSupervisor::Close { link, reason: from.text() },
         9 => ToSupervisor::Leave,
+        23 => {
+            let (peer, opened) = (from.number(), request.is_multiple_of(2));
+            ToSupervisor::Held { link, peer, opened }
+        }
         other => for_bus(other, request, link, from),
     }
 }

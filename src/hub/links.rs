@@ -35,8 +35,7 @@ impl Hub {
         Ok(link)
     }
 
-    /// All links of the domain that the supervisor has seen come about, in the order of their
-    /// numbers.
+    /// All open links of the domain, in the order of their numbers.
     ///
     /// # Errors
     ///

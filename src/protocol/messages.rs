@@ -30,8 +30,7 @@ pub struct HubInfo {
     pub links: u32,
 }
 
-/// A link that the supervisor has seen come about. Those that were there before it are not known
-/// to it.
+/// An open link.
 #[derive(Debug, Clone, PartialEq, Eq, Archive, Serialize, Deserialize)]
 pub struct LinkInfo {
     /// Its number, the same on both sides.
@@ -125,6 +124,9 @@ pub(crate) enum ToSupervisor {
     Decline { link: u64, code: RefusalCode, reason: String },
     /// The opener has mapped what the acceptor sent: both may send.
     Attached { link: u64 },
+    /// A link that was there before a restart, with this hub; `opened` by who says so, or by the
+    /// other. The supervisor knows it again when both have said so.
+    Held { link: u64, peer: u64, opened: bool },
     /// The link is over for this side.
     Close { link: u64, reason: String },
     /// The hub goes; the supervisor forgets it and then hangs up.
@@ -197,7 +199,7 @@ pub(crate) enum ToHub {
     Offer { link: u64, from: HubInfo, terms: Terms, wanted: u64 },
     /// The other hub accepted; with its ring, cursors and doorbell, and its process if known.
     Established { request: u32, link: u64, with: HubInfo, terms: Terms },
-    /// The opener has attached.
+    /// The opener has attached; or, to both, a link of before a restart is known again.
     Opened { link: u64 },
     /// The other side closed the link, or is gone.
     Closed { link: u64, gone: bool, reason: String },

@@ -1,10 +1,7 @@
 //! Who comes in: new hubs, and those that have lost an earlier supervisor.
 //!
 //! State lives at the edges: a supervisor that dies takes nothing with it. Its hubs come to the
-//! next one, say who they are and what they hold, and the registry is rebuilt from that. (Links
-//! are not said again: they need no supervisor. A second link between the same two hubs is turned
-//! down by the hubs themselves, and the links of a [`HubInfo`](crate::protocol::HubInfo) are those
-//! that were opened since.)
+//! next one, say who they are and what they hold, and the registry is rebuilt from that.
 
 use super::flight::Count;
 use super::registry::Registry;

@@ -3,9 +3,10 @@
 //! One thread, one epoll, no event ever. What it keeps is who is there (`registry`); what it does
 //! for each message is in `serve`; who may connect, and how often, in `door`. How publishers and
 //! subscriptions find one another is in `bus`, how they are brought together in `edges`; what
-//! becomes of hubs whose supervisor was restarted in `hello`.
+//! becomes of hubs whose supervisor was restarted in `hello`, and of their links in `claims`.
 
 mod bus;
+mod claims;
 mod descriptors;
 mod door;
 mod edges;

@@ -1,6 +1,7 @@
 //! Who is there: connections, names, links, and who waits for what.
 
 use super::bus::Part;
+use super::claims::Claim;
 use super::door::Visitor;
 use super::edges::EdgeState;
 use super::flight::{Count, Flight};
@@ -30,6 +31,8 @@ pub(super) struct Connection {
     pub joined: Instant,
     pub resumed: bool,
     pub links: BTreeSet<u64>,
+    /// Links that it says it has, and the other side has not said so yet.
+    pub claims: BTreeSet<u64>,
     /// Names that it waits for, by request.
     pub waits: HashMap<u32, String>,
     /// Offers of links that it has not answered.
@@ -80,6 +83,8 @@ pub(super) struct Registry {
     /// The numbers of hubs whose connections have others.
     pub(super) renamed: HashMap<u64, u64>,
     pub(super) links: BTreeMap<u64, Link>,
+    /// What hubs say of links, by link and hub, until the other side says the same.
+    pub(super) claims: BTreeMap<(u64, u64), Claim>,
     pub(super) subjects: Subjects,
     pub(super) edges: BTreeMap<Edge, EdgeState>,
     pub(super) notices: Notices,
@@ -91,7 +96,7 @@ pub(super) struct Registry {
     /// What has to have happened by when. Entries stay when it has, and are then passed over.
     pub(super) deadlines: BTreeSet<(Instant, Due)>,
     pub(super) next_id: u64,
-    next_link: u64,
+    pub(super) next_link: u64,
     changed: Vec<u64>,
     /// Connections that are to end, and why. Ending one can be the end of another.
     doomed: Vec<(u64, String)>,
@@ -121,6 +126,7 @@ impl Registry {
             names: HashMap::new(),
             renamed: HashMap::new(),
             links: BTreeMap::new(),
+            claims: BTreeMap::new(),
             subjects: Subjects::new(epoch),
             edges: BTreeMap::new(),
             notices: Notices::default(),
@@ -156,6 +162,7 @@ impl Registry {
             joined: Instant::now(),
             resumed: false,
             links: BTreeSet::new(),
+            claims: BTreeSet::new(),
             waits: HashMap::new(),
             unanswered: 0,
             bus: Part::default(),
@@ -264,6 +271,9 @@ impl Registry {
         }
         for (request, name) in &connection.waits {
             self.forget_wait(id, *request, name);
+        }
+        for link in std::mem::take(&mut connection.claims) {
+            self.claims.remove(&(link, id));
         }
         for link in std::mem::take(&mut connection.links) {
             self.leave_link(link, id, connection.left, &format!("hub {name} is gone"));

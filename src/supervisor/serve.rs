@@ -57,10 +57,12 @@ impl Registry {
                 self.decline(from, link, code, clean_reason(&reason));
             }
             ToSupervisor::Attached { link } => self.attached(from, link),
+            ToSupervisor::Held { link, peer, opened } => self.held(from, link, peer, opened),
             ToSupervisor::Close { link, reason } => {
                 if self.is_party(from, link) {
                     self.end_link(link, from, false, &clean_reason(&reason));
                 }
+                self.no_longer_held(from, link);
             }
             ToSupervisor::Leave => self.leave(from),
             ToSupervisor::Attend { wanted } => self.attend(from, wanted),

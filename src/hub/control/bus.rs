@@ -224,6 +224,10 @@ impl Session {
         for (id, subject) in self.bus.declared.clone() {
             self.say(&ToSupervisor::Declare { request: 0, subject, known: id }, Vec::new());
         }
+        let held = self.links.iter().map(|(link, watched)| (link.0, watched.peer, watched.opened));
+        for (link, peer, opened) in held.collect::<Vec<_>>() {
+            self.say(&ToSupervisor::Held { link, peer, opened }, Vec::new());
+        }
         let numbers: Vec<u32> = self.bus.subscriptions.keys().copied().collect();
         for number in numbers {
             if let Err(error) = self.announce_subscription(0, number) {

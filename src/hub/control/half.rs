@@ -138,7 +138,7 @@ impl Session {
         let descriptors_of_half = std::mem::take(&mut half.descriptors);
         let own_terms = half.terms;
         let (inlet, new) =
-            self.attach(link, &offer.from, terms, half, descriptors).map_err(&failed)?;
+            self.attach((link, false), &offer.from, terms, half, descriptors).map_err(&failed)?;
         self.opening.insert(link, (Box::new(inlet), Box::new(new)));
         Ok((own_terms, descriptors_of_half))
     }
@@ -160,12 +160,12 @@ impl Session {
         let attached = self
             .has_room_for_mail()
             .and_then(|()| check_capacity(&terms, wanted))
-            .and_then(|()| self.attach(link, with, terms, half, descriptors));
+            .and_then(|()| self.attach((link, true), with, terms, half, descriptors));
         match attached {
             Ok((inlet, new)) => {
                 self.post(Mail::Inlet(Box::new(inlet)));
                 self.say(&ToSupervisor::Attached { link: link.0 }, Vec::new());
-                self.offer_lane_to(with.id);
+                self.link_known(link);
                 // If nobody waits any more, the link is dropped here, which ends its stream.
                 let _ = answer.send(Ok(new));
             }
@@ -182,16 +182,14 @@ impl Session {
         if let Some((inlet, new)) = self.opening.remove(&link) {
             self.post(Mail::Inlet(inlet));
             self.post(Mail::Accepted(new));
-            if let Some(peer) = self.peer_of(link) {
-                self.offer_lane_to(peer);
-            }
         }
     }
 
-    /// Maps what the other side sent, and puts both halves together.
+    /// Maps what the other side sent, and puts both halves together, of a link that we `opened` or
+    /// did not.
     fn attach(
         &mut self,
-        id: LinkId,
+        (id, opened): (LinkId, bool),
         peer: &HubInfo,
         terms: Terms,
         half: OwnHalf,
@@ -228,6 +226,8 @@ impl Session {
         let watched = Watched {
             shared: Arc::clone(&shared),
             peer: peer.id,
+            opened,
+            known: false,
             _bell: bell,
             process,
             stream_ended: false,

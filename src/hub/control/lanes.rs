@@ -24,12 +24,29 @@ impl Session {
         self.links.get(&link).map(|watched| watched.peer)
     }
 
+    /// The supervisor knows a link: now, or again after it was restarted. Then there may have been
+    /// a lane over it, and nobody can tell who had said what of it to whom: so a new one follows
+    /// it, which is read when that one has been read to its end.
+    pub(super) fn link_known(&mut self, link: LinkId) {
+        let Some(watched) = self.links.get_mut(&link) else { return };
+        watched.known = true;
+        let peer = watched.peer;
+        self.own_lane_over(peer, link);
+        self.offer_lane_to(peer);
+    }
+
+    /// The connection is lost, and what was said of lanes with it. Those that are in use stay so.
+    pub(super) fn doubt_lanes(&mut self) {
+        self.links.values_mut().for_each(|link| link.known = false);
+        self.bus.sources.values_mut().for_each(|known| known.lane = None);
+    }
+
     /// Offers a lane to a hub, if it listens, has a link with us, and has none yet.
     pub(super) fn offer_lane_to(&mut self, peer: u64) {
         let mut links = self.links.iter();
-        let open =
-            links.find(|(link, watched)| watched.peer == peer && !self.opening.contains_key(link));
-        let Some((&link, _)) = open else { return };
+        let Some((&link, _)) = links.find(|(_, link)| link.peer == peer && link.known) else {
+            return;
+        };
         let wanted = self.bus.routes.ask(|audience| {
             let mut listeners = audience.listeners.iter();
             let listens =
@@ -157,6 +174,15 @@ impl Session {
     /// A link is over: what is published goes by the other way. The ring ends with the mark that
     /// it does, after all that was written into it.
     pub(super) fn lane_over(&mut self, peer: u64, link: LinkId) {
+        self.own_lane_over(peer, link);
+        if let Some(known) = self.bus.sources.get_mut(&peer)
+            && known.lane.as_ref().is_some_and(|lane| lane.link == link)
+        {
+            known.lane = None;
+        }
+    }
+
+    fn own_lane_over(&mut self, peer: u64, link: LinkId) {
         let is_its = |lane: &LaneOut| lane.link == link;
         let had_one = self.bus.routes.ask(|audience| audience.lanes.get(&peer).is_some_and(is_its));
         if had_one
@@ -165,11 +191,6 @@ impl Session {
             self.linger(peer, lane.readers.into_values().chain(lane.candidates.into_values()));
             // At once, also if the hub sends nothing for long.
             self.bus.outbox.with(|outbox| outbox.refresh());
-        }
-        if let Some(known) = self.bus.sources.get_mut(&peer)
-            && known.lane.as_ref().is_some_and(|lane| lane.link == link)
-        {
-            known.lane = None;
         }
     }
 }

@@ -9,7 +9,6 @@ use super::bus::Done;
 use super::session::Session;
 use super::watch::{Subject, Watching};
 use crate::error::Error;
-use crate::hub::mail::Leaving;
 use crate::hub::state::LinkId;
 use crate::protocol::{Edge, ProtocolError};
 use std::os::fd::OwnedFd;
@@ -48,7 +47,7 @@ impl Session {
         let hearers = self.bus.hearers.iter().filter(|(_, hearer)| is_of(&hearer.process));
         let hearers: Vec<u64> = hearers.map(|(id, _)| *id).collect();
         self.bus.lingering.retain(|late| !is_of(&late.process));
-        links.into_iter().for_each(|link| self.link_over(link, Leaving::PeerGone));
+        links.into_iter().for_each(|link| self.peer_gone(link));
         sources.into_iter().for_each(|source| self.source_gone(source));
         hearers.into_iter().for_each(|reader| self.reader_gone(reader));
     }

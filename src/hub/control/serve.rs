@@ -4,7 +4,6 @@ use super::session::{Pending, Session};
 use super::watch::Subject;
 use super::{Command, Control};
 use crate::error::Error;
-use crate::hub::mail::Leaving;
 use crate::protocol::ToSupervisor;
 use nix::sys::epoll::EpollFlags;
 use std::collections::HashMap;
@@ -57,7 +56,7 @@ impl ControlThread {
         match subject {
             Subject::Commands => self.obey(),
             Subject::Socket(hub) => self.listen(hub, ready),
-            Subject::Link(hub, link) => session(hub, &|s| s.link_over(link, Leaving::PeerGone)),
+            Subject::Link(hub, link) => session(hub, &|s| s.peer_gone(link)),
             Subject::Source(hub, source) => session(hub, &|s| s.source_gone(source)),
             Subject::Listener(hub, edge) => session(hub, &|s| s.edge_over(edge, false)),
             Subject::Process(number) => {

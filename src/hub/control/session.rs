@@ -62,6 +62,10 @@ pub(super) struct Watched {
     pub shared: Arc<LinkShared>,
     /// The peer's id.
     pub peer: u64,
+    /// Whether we opened it.
+    pub opened: bool,
+    /// Whether the supervisor of now knows it, and so passes on what is said of its lanes.
+    pub known: bool,
     /// The peer's doorbell, and its process.
     pub _bell: Watching,
     pub process: PeerProcess,
@@ -169,6 +173,7 @@ impl Session {
             tracing::debug!(hub = %self.hub.name, why, "the connection is lost");
         }
         self.resume.begin();
+        self.doubt_lanes();
         let requests: Vec<u32> = self.pending.keys().copied().collect();
         for request in requests {
             self.fail(request, Error::Disconnected { why: why.to_owned() });
@@ -245,7 +250,10 @@ impl Session {
             ToHub::Established { request, link, with, terms } => {
                 self.established(request, LinkId(link), &with, terms, descriptors);
             }
-            ToHub::Opened { link } => self.opened(LinkId(link)),
+            ToHub::Opened { link } => {
+                self.opened(LinkId(link));
+                self.link_known(LinkId(link));
+            }
             ToHub::Closed { link, gone, reason } => {
                 tracing::debug!(link, reason, "closed");
                 let why = if gone { Leaving::PeerGone } else { Leaving::Closed };
@@ -297,8 +305,17 @@ impl Session {
 
     /// This side is done with a link.
     pub(super) fn close(&mut self, id: LinkId, reason: String) {
+        self.end_link(id, Leaving::Closed, reason);
+    }
+
+    /// The other side is gone.
+    pub(super) fn peer_gone(&mut self, id: LinkId) {
+        self.end_link(id, Leaving::PeerGone, "the other side is gone".to_owned());
+    }
+
+    fn end_link(&mut self, id: LinkId, why: Leaving, reason: String) {
         if self.links.contains_key(&id) {
-            self.link_over(id, Leaving::Closed);
+            self.link_over(id, why);
             self.say(&ToSupervisor::Close { link: id.0, reason }, Vec::new());
         }
     }

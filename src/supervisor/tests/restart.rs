@@ -224,3 +224,71 @@ fn wait_for_hubs(hub: &mut Client, count: usize) {
         }
     }
 }
+
+/// What a hub says of a link that it has had before.
+fn hold(hub: &mut Client, link: u64, peer: u64, opened: bool) {
+    hub.say(&ToSupervisor::Held { link, peer, opened });
+}
+
+#[test]
+fn links_are_known_again_when_both_sides_say_so() {
+    let mut scene = Scene::new();
+    let (mut a, mut b) = (scene.join("a"), scene.join("b"));
+    let opened = link(&mut a, &mut b, "b");
+    scene.restart();
+    let (mut a, mut b) = (scene.resume("a", a.id), scene.resume("b", b.id));
+    let mut c = scene.join("c");
+    // What others say of it, or otherwise, is not believed.
+    hold(&mut c, opened, b.id, true);
+    hold(&mut c, opened, a.id, false);
+    c.hears_nothing();
+    hold(&mut a, opened, b.id, true);
+    hold(&mut a, opened, b.id, true);
+    a.hears_nothing();
+    hold(&mut b, opened, a.id, true);
+    for hub in [&mut a, &mut b, &mut c] {
+        hub.hears_nothing();
+    }
+    hold(&mut b, opened, a.id, false);
+    assert_eq!(b.hear(), ToHub::Opened { link: opened });
+    assert_eq!(a.hear(), ToHub::Opened { link: opened });
+    // What they say of lanes is passed on, and so is the link's end.
+    let slots = Vec::new();
+    a.say(&ToSupervisor::LaneStarts { link: opened, slots: slots.clone() });
+    assert_eq!(b.hear(), ToHub::LaneStarts { link: opened, slots });
+    a.say(&ToSupervisor::Close { link: opened, reason: "done".to_owned() });
+    let ToHub::Closed { link: closed, gone: false, .. } = b.hear() else { panic!() };
+    assert_eq!(closed, opened);
+}
+
+#[test]
+fn a_link_that_only_one_side_has_is_none() {
+    let mut scene = Scene::new();
+    let (mut a, mut b) = (scene.join("a"), scene.join("b"));
+    let [first, second] = [(); 2].map(|()| {
+        let opened = link(&mut a, &mut b, "b");
+        a.say(&ToSupervisor::Close { link: opened, reason: "done".to_owned() });
+        let ToHub::Closed { .. } = b.hear() else { panic!() };
+        opened
+    });
+    scene.restart();
+    let (mut a, mut b) = (scene.resume("a", a.id), scene.resume("b", b.id));
+    // It has ended meanwhile, or whoever said so is gone.
+    hold(&mut a, first, b.id, true);
+    a.say(&ToSupervisor::Close { link: first, reason: "done".to_owned() });
+    hold(&mut a, second, b.id, true);
+    // One that this run may still give.
+    let next = ((second >> 32) + 1) << 32 | 1;
+    hold(&mut a, next, b.id, true);
+    a.hears_nothing();
+    hold(&mut b, next, a.id, false);
+    hold(&mut b, first, a.id, false);
+    for hub in [&mut a, &mut b] {
+        hub.hears_nothing();
+    }
+    let of_a = a.id;
+    drop(a);
+    wait_for_hubs(&mut b, 1);
+    hold(&mut b, second, of_a, false);
+    b.hears_nothing();
+}
