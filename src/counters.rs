@@ -209,11 +209,11 @@ pub(crate) fn with_sums(mut counters: Vec<(String, u64)>) -> Vec<(String, u64)> 
 }
 
 /// What the supervisor of a domain has counted: the one that runs, or the last one if it was
-/// killed.
+/// killed, or left hubs that may come to the next one.
 ///
 /// # Errors
 ///
-/// [`Error::NoSupervisor`] if none has run since the last one was stopped properly;
+/// [`Error::NoSupervisor`] if the last one was stopped properly and no hub was left, or there was none;
 /// [`Error::ForeignDirectory`], [`Error::OpenDirectory`]; [`Error::Segment`].
 pub fn flight(domain: &Domain) -> Result<Flight, Error> {
     domain.check()?;

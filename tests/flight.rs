@@ -101,6 +101,7 @@ fn a_supervisor_that_is_stopped_or_dead_is_read() {
     let next = flight(&domain).unwrap();
     assert_eq!((next.epoch, next.process), (killed.epoch + 1, ProcessState::Running));
     drop(hub);
+    eventually("it has left", || flight(&domain).unwrap().get("hubs") == Some(0));
     child.succeed();
     assert!(matches!(flight(&domain), Err(Error::NoSupervisor { .. })));
     let left = std::fs::read_dir(domain.path()).unwrap().map(|entry| entry.unwrap().file_name());

@@ -135,9 +135,10 @@ impl FlightFile {
         number.store(2 * self.lines, Ordering::Release);
     }
 
-    /// From now on the file stays when this is dropped.
+    /// From now on the file stays when this is dropped, with all that it says.
     pub fn keep(&mut self) {
         self.kept = true;
+        self.rows.freeze();
     }
 }
 

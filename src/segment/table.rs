@@ -125,6 +125,8 @@ pub(super) struct Rows {
 
 #[derive(Debug)]
 struct Free {
+    /// All stays as it is, also when its counters are dropped.
+    frozen: bool,
     /// Rows that were given back, the oldest first.
     returned: VecDeque<u32>,
     /// The first that was never given out.
@@ -136,7 +138,7 @@ impl Rows {
     pub(super) fn new(mapping: Arc<Mapping>, rows: usize) -> Arc<Self> {
         debug_assert!(mapping.access == Access::Write && rows > SHARED as usize);
         let table = Table { mapping, rows };
-        let free = Mutex::new(Free { returned: VecDeque::new(), next: SHARED + 1 });
+        let free = Mutex::new(Free { frozen: false, returned: VecDeque::new(), next: SHARED + 1 });
         table.relabel(DROPPED, "counters.dropped");
         // Relaxed: nobody else has seen the table.
         table.mapping.word(USED).store(u64::from(SHARED) + 1, Ordering::Relaxed);
@@ -194,6 +196,11 @@ impl Rows {
         from.set(0);
         // SYNC(fold): pairs with the acquire in `Table::read_all`.
         folds.store(before.wrapping_add(2), Ordering::Release);
+    }
+
+    /// From now on rows keep their labels and values, also when their counters are dropped.
+    pub(super) fn freeze(&self) {
+        self.free.lock().frozen = true;
     }
 
     /// What is counted here has come to its end; others need not look any more.
@@ -271,7 +278,9 @@ impl Drop for Counter {
             return;
         }
         let mut free = self.rows.free.lock();
-        self.rows.table.relabel(self.row, "");
-        free.returned.push_back(self.row);
+        if !free.frozen {
+            self.rows.table.relabel(self.row, "");
+            free.returned.push_back(self.row);
+        }
     }
 }

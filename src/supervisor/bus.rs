@@ -100,9 +100,13 @@ impl Registry {
         for edge in wanting {
             awaited.push((edge, self.tie(edge, id)));
         }
-        // One that came back does not wait: it has been publishing all the time.
-        let awaited = if request == 0 { &[][..] } else { &awaited };
-        self.answer_after(from, ToHub::Declared { request, id }, awaited);
+        let answer = ToHub::Declared { request, id };
+        if request == 0 {
+            // One that came back does not wait: it has been publishing all the time.
+            self.tell(from, &answer, Vec::new());
+        } else {
+            self.answer_after(from, answer, &awaited);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! it from outside; see [`counters::flight`](crate::counters::flight).
 
 use super::registry::Registry;
-use crate::counters::began;
+use crate::counters::{self, began};
 use crate::domain::Domain;
 use crate::segment::{Counter, FlightFile, Owner};
 use std::time::SystemTime;
@@ -48,6 +48,11 @@ const LABELS: [&str; 11] = [
 ];
 
 const _: () = assert!(Count::Epoch as usize + 1 == LABELS.len());
+
+/// Hubs that the supervisor before had when it ended: they may come back.
+pub(super) fn hubs_before(domain: &Domain) -> u64 {
+    counters::flight(domain).ok().and_then(|flight| flight.get("hubs")).unwrap_or(0)
+}
 
 impl Flight {
     /// Made anew by each supervisor, which holds the domain's lock. One that cannot have it does
@@ -124,6 +129,15 @@ impl Flight {
 }
 
 impl Registry {
+    /// The next supervisor should know that there are hubs which may come back.
+    pub(super) fn leave_word(&mut self) {
+        if !self.names.is_empty()
+            && let Some(recorder) = &mut self.flight.0
+        {
+            recorder.file.keep();
+        }
+    }
+
     /// Counts what is there.
     pub(super) fn take_stock(&self) {
         self.flight.set(Count::Hubs, self.names.len() as u64);

@@ -39,6 +39,7 @@ impl Registry {
         connection.name = Some(name.clone());
         connection.resumed = resume != 0;
         connection.joined = Instant::now();
+        self.absent = self.absent.saturating_sub(u64::from(self.comes_back(resume)));
         self.names.insert(name.clone(), id);
         self.flight.add(Count::Joins);
         self.tell(id, &ToHub::Welcome { id }, Vec::new());
@@ -60,9 +61,14 @@ impl Registry {
     /// Whether the hub that has a name loses it to one that comes back: it took it while those of
     /// an earlier supervisor were still on their way.
     fn gives_way(&self, holder: u64, resume: u64) -> bool {
-        let comes_back = resume != 0 && resume >> EPOCH_SHIFT != u64::from(self.epoch);
         let holder = self.connections.get(&holder);
-        comes_back && holder.is_some_and(|c| !c.resumed && c.joined <= self.started + RETURN)
+        self.comes_back(resume)
+            && holder.is_some_and(|c| !c.resumed && c.joined <= self.started + RETURN)
+    }
+
+    /// Whether who had this number had it under an earlier supervisor.
+    fn comes_back(&self, resume: u64) -> bool {
+        resume != 0 && resume >> EPOCH_SHIFT != u64::from(self.epoch)
     }
 
     /// Tells a hub that it cannot have a name, or no longer.

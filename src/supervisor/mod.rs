@@ -105,6 +105,7 @@ impl Supervisor {
         watch(stop.as_fd(), TOKEN_STOP)?;
         let epoch = epoch::next(&domain)?;
         let mut registry = Registry::new(epoch);
+        registry.absent = flight::hubs_before(&domain);
         registry.flight = Flight::begin(&domain, epoch);
         Ok(Self { domain, door, stop: Arc::new(stop), epoll, registry })
     }
@@ -141,7 +142,10 @@ impl Supervisor {
             };
             for event in &events[..ready] {
                 match event.data() {
-                    TOKEN_STOP => return Ok(()),
+                    TOKEN_STOP => {
+                        self.registry.leave_word();
+                        return Ok(());
+                    }
                     TOKEN_DOOR => self.admit(),
                     token if token & PROCESS != 0 => {
                         let hub = self.registry.hub_of(token & !PROCESS);

@@ -7,6 +7,8 @@ use crate::protocol::{Edge, ToHub};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+const NOTICE: Duration = Duration::from_millis(NOTICE_MS);
+
 /// Answers that have not been given.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
@@ -36,10 +38,11 @@ impl Notices {
 
 impl Registry {
     /// Answers a hub when each of these edges has begun for so many subjects or is over, after
-    /// [`NOTICE_MS`] at the latest: one that is stopped must not hold others up.
+    /// [`NOTICE_MS`] at the latest: one that is stopped must not hold others up. After so long in any
+    /// case while hubs are on their way back from an earlier supervisor, which may bring more edges.
     pub(super) fn answer_after(&mut self, hub: u64, answer: ToHub, awaited: &[(Edge, usize)]) {
         let notice = self.notices.last + 1;
-        let mut left = 0;
+        let mut left = usize::from(self.absent > 0 && self.started.elapsed() < NOTICE);
         for (edge, until) in awaited {
             left += usize::from(self.wait_for_edge(*edge, *until, notice));
         }
@@ -48,7 +51,7 @@ impl Registry {
         }
         self.notices.last = notice;
         self.notices.open.insert(notice, Notice { hub, answer, left });
-        let deadline = Instant::now() + Duration::from_millis(NOTICE_MS);
+        let deadline = Instant::now() + NOTICE;
         self.deadlines.insert((deadline, Due::Notice(notice)));
     }
 

@@ -78,6 +78,8 @@ pub(super) struct Registry {
     /// The number of this run, and when it began.
     pub(super) epoch: u32,
     pub(super) started: Instant,
+    /// Hubs of the run before that have not come back.
+    pub(super) absent: u64,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) names: HashMap<String, u64>,
     /// The numbers of hubs whose connections have others.
@@ -122,6 +124,7 @@ impl Registry {
         Self {
             epoch,
             started: Instant::now(),
+            absent: 0,
             connections: BTreeMap::new(),
             names: HashMap::new(),
             renamed: HashMap::new(),

@@ -292,3 +292,19 @@ fn a_link_that_only_one_side_has_is_none() {
     hold(&mut b, second, of_a, false);
     b.hears_nothing();
 }
+
+#[test]
+fn who_asks_while_others_are_on_their_way_back_is_answered_when_they_are_there() {
+    let mut scene = Scene::new();
+    let mut source = scene.publisher("source");
+    let id = source.declared("x");
+    scene.restart();
+    let mut reader = scene.join("reader");
+    reader.subscribe(7, 1, &["x"]);
+    // Nobody who publishes is known so far.
+    let mut source = scene.resume("source", source.id);
+    source.broadcast();
+    assert_eq!(declare_again(&mut source, "x", id), id);
+    tie(&mut source, &mut reader);
+    assert_eq!(reader.hear(), ToHub::Subscribed { request: 7 });
+}
