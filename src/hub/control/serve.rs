@@ -49,19 +49,28 @@ impl ControlThread {
         }
     }
 
+    /// What the supervisor said of somebody before it was gone is heard first.
     fn report(&mut self, subject: Subject, ready: EpollFlags) {
-        let mut session = |hub: u64, hears: &dyn Fn(&mut Session)| {
-            self.sessions.get_mut(&hub).into_iter().for_each(hears);
-        };
         match subject {
             Subject::Commands => self.obey(),
             Subject::Socket(hub) => self.listen(hub, ready),
-            Subject::Link(hub, link) => session(hub, &|s| s.peer_gone(link)),
-            Subject::Source(hub, source) => session(hub, &|s| s.source_gone(source)),
-            Subject::Listener(hub, edge) => session(hub, &|s| s.edge_over(edge, false)),
-            Subject::Process(number) => {
-                self.sessions.values_mut().for_each(|session| session.process_gone(number));
+            Subject::Link(hub, link) => self.after_all(hub, |session| session.peer_gone(link)),
+            Subject::Source(hub, id) => self.after_all(hub, |session| session.source_gone(id)),
+            Subject::Listener(hub, edge) => {
+                self.after_all(hub, |session| session.edge_over(edge, false));
             }
+            Subject::Process(number) => {
+                for hub in self.sessions.keys().copied().collect::<Vec<u64>>() {
+                    self.after_all(hub, |session| session.process_gone(number));
+                }
+            }
+        }
+    }
+
+    fn after_all(&mut self, hub: u64, tell: impl FnOnce(&mut Session)) {
+        self.listen(hub, EpollFlags::empty());
+        if let Some(session) = self.sessions.get_mut(&hub) {
+            tell(session);
         }
     }
 
