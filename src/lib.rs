@@ -162,8 +162,8 @@ pub use {
     event::{Event, EventError, Timestamp, schema::Schema},
     hub::{
         Batch, Closer, Envelope, Flow, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan,
-        Message, Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply,
-        RequestError, Sent, Subscription, SubscriptionOptions,
+        Message, Path, Payloads, Publisher, REPLY_SUBJECT, RawEvent, RawPublisher, Received,
+        RecvError, Reply, RequestError, Sent, Subscription, SubscriptionOptions,
     },
     protocol::{HubInfo, LinkInfo, ProtocolError, RefusalCode, SubjectInfo},
     send_error::SendError,
