@@ -158,6 +158,7 @@ pub use hub::AsyncSubscription;
 #[cfg(not(ephapse_model))]
 pub use {
     domain::Domain,
+    embedded::SupervisorThread,
     error::Error,
     event::{Event, EventError, Timestamp, schema::Schema},
     hub::{
