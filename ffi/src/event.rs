@@ -2,7 +2,7 @@
 
 use crate::codes::Code;
 use crate::fault::Fault;
-use crate::memory::{In, Out, zeros};
+use crate::memory::{In, Out, Place, zeros};
 use crate::objects::{KIND_EVENT, Lent};
 use crate::table::enter_lent;
 use crate::types::{EventDetails, EventView, PairView, view};
@@ -32,11 +32,11 @@ impl Timeout {
     }
 }
 
-/// What C sees of an event from a link.
+/// Shows C an event from a link.
 #[inline(always)]
-pub(crate) fn received_view(event: &Received<'_>) -> EventView {
+pub(crate) fn show_received(event: &Received<'_>, handle: u64, place: Place<EventView>) {
     let (data, source) = (event.bytes(), event.from());
-    EventView {
+    place.set(EventView {
         data: data.as_ptr(),
         len: data.len(),
         subject: ptr::null(),
@@ -46,15 +46,15 @@ pub(crate) fn received_view(event: &Received<'_>) -> EventView {
         sequence: event.sequence(),
         schema: event.schema(),
         link: event.link().number(),
-        handle: 0,
-    }
+        handle,
+    });
 }
 
-/// What C sees of an event from a subscription.
+/// Shows C an event from a subscription.
 #[inline(always)]
-pub(crate) fn envelope_view(event: &Envelope<'_>) -> EventView {
+pub(crate) fn show_envelope(event: &Envelope<'_>, handle: u64, place: Place<EventView>) {
     let (data, subject, source) = (event.bytes(), event.subject(), event.source());
-    EventView {
+    place.set(EventView {
         data: data.as_ptr(),
         len: data.len(),
         subject: subject.as_ptr(),
@@ -64,8 +64,8 @@ pub(crate) fn envelope_view(event: &Envelope<'_>) -> EventView {
         sequence: event.sequence(),
         schema: event.schema(),
         link: 0,
-        handle: 0,
-    }
+        handle,
+    });
 }
 
 /// The event of a view, by `f`.
@@ -93,7 +93,7 @@ entries! {
     fn eph_event_release(event: Out<EventView>) {
         match event.take("event")? {
             Some(event) if event.handle != 0 => {
-                enter_lent(event.handle, KIND_EVENT)?.give_back(drop);
+                enter_lent(event.handle, KIND_EVENT)?.give_back();
                 Ok(())
             }
             _ => Ok(()),

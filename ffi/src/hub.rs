@@ -2,13 +2,13 @@
 
 use crate::base::check_abi;
 use crate::codes::Code;
-use crate::event::{Timeout, received_view};
+use crate::event::{Timeout, show_received};
 use crate::fault::Fault;
 use crate::memory::{In, Out};
 use crate::objects::{KIND_EVENT, Lent};
 use crate::table::{Handle, insert};
 use crate::types::{EventView, HubOptions};
-use ephapse::{Closer, Domain, Hub, HubBuilder, Payloads, Wait};
+use ephapse::{Closer, Domain, Hub, HubBuilder, Payloads, Received, Wait};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -41,10 +41,11 @@ entries! {
     fn eph_hub_take(hub: Handle<Hub>, timeout_ns: i64, event: Out<EventView>) {
         let place = event.clear("event")?;
         let timeout = Timeout::of(timeout_ns)?;
-        let (handle, mut view) = hub.enter()?.lend(KIND_EVENT, |hub| take(hub, timeout))?;
-        view.handle = handle;
-        place.set(view);
-        Ok(())
+        hub.enter()?.lend(KIND_EVENT, |hub, handle| {
+            let received = take(hub, timeout)?;
+            show_received(&received, handle, place);
+            Ok(Lent::Received(received))
+        })
     }
 
     fn eph_hub_fd(hub: Handle<Hub>, fd: Out<i32>) {
@@ -75,18 +76,15 @@ entries! {
 }
 
 #[inline(always)]
-fn take(hub: &'static mut Hub, timeout: Timeout) -> Result<(Lent, EventView), Fault> {
-    let closed = hub.is_closed();
+fn take(hub: &mut Hub, timeout: Timeout) -> Result<Received<'_>, Fault> {
+    let closed = timeout != Timeout::Never && hub.is_closed();
     let received = match timeout {
         Timeout::Now => hub.try_recv()?,
         Timeout::After(time) => hub.recv_timeout(time)?,
         Timeout::Never => hub.recv()?,
     };
     match received {
-        Some(received) => {
-            let view = received_view(&received);
-            Ok((Lent::Received(received), view))
-        }
+        Some(received) => Ok(received),
         None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
         None => Err(Code::TimedOut.into()),
     }

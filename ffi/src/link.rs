@@ -80,13 +80,12 @@ entries! {
     ) {
         let place = loan.clear("loan")?;
         let timeout = Timeout::of(timeout_ns)?;
-        let (handle, data) = link.enter()?.lend(KIND_LOAN, |link| {
+        link.enter()?.lend(KIND_LOAN, |link, handle| {
             let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
             let data = loan.as_mut_ptr();
-            Ok((Lent::Loan(loan), data))
-        })?;
-        place.set(LoanView { data, len, handle });
-        Ok(())
+            place.set(LoanView { data, len, handle });
+            Ok(Lent::Loan(loan))
+        })
     }
 }
 

@@ -23,7 +23,7 @@ entries! {
             Some(Lent::Loan(_)) => Sent { path: 1, receivers: 1 },
             _ => return Err(Code::Handle.into()),
         };
-        borrowed.give_back(|lent| {
+        borrowed.give_back_by(|lent| {
             if let Lent::Loan(loan) = lent {
                 loan.send_len(len);
             }
@@ -36,7 +36,7 @@ entries! {
     fn eph_loan_discard(loan: Out<LoanView>) {
         match loan.take("loan")? {
             Some(loan) if loan.handle != 0 => {
-                enter_lent(loan.handle, KIND_LOAN)?.give_back(drop);
+                enter_lent(loan.handle, KIND_LOAN)?.give_back();
                 Ok(())
             }
             _ => Ok(()),

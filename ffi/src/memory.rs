@@ -202,6 +202,11 @@ impl<T: Plain> Out<T> {
 pub(crate) struct Place<T>(*mut T);
 
 impl<T: Plain> Place<T> {
+    /// One of our own, which must outlive this.
+    pub(crate) fn of(value: &mut T) -> Self {
+        Self(value)
+    }
+
     #[inline]
     pub(crate) fn set(self, value: T) {
         // SAFETY: neither NULL nor misaligned; the caller has promised that there is room.

@@ -90,7 +90,7 @@ entries! {
 
     fn eph_publisher_loan(publisher: Handle<Publisher>, len: usize, loan: Out<LoanView>) {
         let place = loan.clear("loan")?;
-        let (handle, data) = publisher.enter()?.lend(KIND_LOAN, |publisher| {
+        publisher.enter()?.lend(KIND_LOAN, |publisher, handle| {
             if len > RING_CAPACITY_MAX / 2 {
                 return Err(too_long(len));
             }
@@ -98,10 +98,9 @@ entries! {
                 publisher.draft.resize(len, 0);
             }
             let data = publisher.draft.as_mut_ptr();
-            Ok((Lent::Draft(publisher, len), data))
-        })?;
-        place.set(LoanView { data, len, handle });
-        Ok(())
+            place.set(LoanView { data, len, handle });
+            Ok(Lent::Draft(publisher, len))
+        })
     }
 }
 

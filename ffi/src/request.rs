@@ -2,7 +2,7 @@
 
 use crate::codes::Code;
 use crate::directory::duration;
-use crate::event::{envelope_view, with_event};
+use crate::event::{show_envelope, with_event};
 use crate::memory::{In, Out};
 use crate::objects::{Answer, KIND_EVENT, Lent};
 use crate::publisher::{extension_of, sent_of};
@@ -48,14 +48,11 @@ entries! {
         let timeout = duration(timeout_ns)?;
         let reply = hub.enter()?.request_raw(subject, &request, timeout)?;
         // In a place of its own, which goes when the event is released.
-        let (handle, mut view) = insert(Answer(reply))?.enter()?.lend(KIND_EVENT, |answer| {
+        insert(Answer(reply))?.enter()?.lend(KIND_EVENT, |answer, handle| {
             let event = answer.0.envelope();
-            let view = envelope_view(&event);
-            Ok((Lent::Envelope(event), view))
-        })?;
-        view.handle = handle;
-        place.set(view);
-        Ok(())
+            show_envelope(&event, handle, place);
+            Ok(Lent::Envelope(event))
+        })
     }
 
     fn eph_reply(

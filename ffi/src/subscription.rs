@@ -1,10 +1,10 @@
 //! Subscriptions: taking events, copying them, waiting for them, and having a function called.
 
 use crate::codes::Code;
-use crate::event::{Timeout, envelope_view};
+use crate::event::{Timeout, show_envelope};
 use crate::fault::Fault;
 use crate::hub::wait_of;
-use crate::memory::{In, Out, User};
+use crate::memory::{In, Out, Place, User, zeros};
 use crate::objects::{Callback, KIND_EVENT, Lent, Subscriber};
 use crate::table::{Handle, enter_lent, insert};
 use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
@@ -35,8 +35,7 @@ entries! {
         event: Out<EventView>,
     ) {
         let place = event.clear("event")?;
-        place.set(take(subscription, Timeout::of(timeout_ns)?)?);
-        Ok(())
+        take(subscription, Timeout::of(timeout_ns)?, place)
     }
 
     fn eph_receive(
@@ -95,17 +94,18 @@ entries! {
         let mut timeout = Timeout::of(timeout_ns)?;
         for done in 0..count_max {
             let (function, user) = callback(subscription)?;
-            let mut view = match take(subscription, timeout) {
-                Ok(view) => view,
+            let mut view = zeros::<EventView>();
+            match take(subscription, timeout, Place::of(&mut view)) {
+                Ok(()) => {}
                 // What there was has been dispatched.
                 Err(fault) if done > 0 && fault.is(Code::TimedOut) => return Ok(()),
                 Err(fault) => return Err(fault),
-            };
+            }
             let handle = view.handle;
             function(user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
-                event.give_back(drop);
+                event.give_back();
             }
             place.set(done + 1);
             timeout = Timeout::Now;
@@ -122,19 +122,21 @@ fn callback(subscription: Handle<Subscriber>) -> Result<(EventFn, User), Fault> 
 }
 
 #[inline(always)]
-fn take(subscription: Handle<Subscriber>, timeout: Timeout) -> Result<EventView, Fault> {
-    let (handle, mut view) = subscription.enter()?.lend(KIND_EVENT, |subscriber| {
+fn take(
+    subscription: Handle<Subscriber>,
+    timeout: Timeout,
+    place: Place<EventView>,
+) -> Result<(), Fault> {
+    subscription.enter()?.lend(KIND_EVENT, |subscriber, handle| {
         let event = next(subscriber, timeout)?;
-        let view = envelope_view(&event);
-        Ok((Lent::Envelope(event), view))
-    })?;
-    view.handle = handle;
-    Ok(view)
+        show_envelope(&event, handle, place);
+        Ok(Lent::Envelope(event))
+    })
 }
 
 #[inline(always)]
 fn next(subscriber: &mut Subscriber, timeout: Timeout) -> Result<Envelope<'_>, Fault> {
-    let closed = subscriber.subscription.is_closed();
+    let closed = timeout != Timeout::Never && subscriber.subscription.is_closed();
     let event = match timeout {
         Timeout::Now => subscriber.subscription.try_recv()?,
         Timeout::After(time) => subscriber.subscription.recv_timeout(time)?,

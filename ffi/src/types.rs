@@ -21,7 +21,20 @@ macro_rules! structs {
 
         // SAFETY: see the top of the file.
         unsafe impl Plain for $name {}
-    )*};
+    )*
+
+        /// Size and alignment of each struct, and the offsets of its members, as the test
+        /// below has C print them for the header's.
+        #[cfg(test)]
+        fn layouts() -> Vec<String> {
+            vec![$({
+                let mut line =
+                    format!("{} {} {}", stringify!($name), size_of::<$name>(), align_of::<$name>());
+                $(line += &format!(" {}={}", stringify!($field), std::mem::offset_of!($name, $field));)*
+                line
+            },)*]
+        }
+    };
 }
 
 /// The longest name of a hub, and a zero, in whole words.
@@ -205,3 +218,53 @@ pub(crate) type EventFn = extern "C" fn(user: crate::memory::User, event: *mut E
 pub(crate) type DropFn = extern "C" fn(user: crate::memory::User);
 /// `eph_write_fn`
 pub(crate) type WriteFn = extern "C" fn(user: crate::memory::User, data: *mut c_void, len: usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::process::Command;
+
+    /// The names that the structs have in C.
+    fn c_name(name: &str) -> String {
+        let name = name.trim_end_matches("View");
+        let words = name.chars().map(|c| match c.is_uppercase() {
+            true => format!("_{}", c.to_lowercase()),
+            false => c.to_string(),
+        });
+        format!("eph{}_t", words.collect::<String>())
+    }
+
+    /// A program in C that prints what `layouts` gives for the header's structs.
+    fn program() -> String {
+        let mut program = "#include <ephapse.h>\n#include <stdio.h>\nint main(void) {\n".to_owned();
+        for line in layouts() {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap_or_default();
+            let c = c_name(name);
+            let align = format!("offsetof(struct {{ char before; {c} it; }}, it)");
+            program += &format!("printf(\"{name} %zu %zu\", sizeof({c}), {align});\n");
+            for word in words.skip(2) {
+                let field = word.split_once('=').map_or("", |(field, _)| field);
+                program += &format!("printf(\" {field}=%zu\", offsetof({c}, {field}));\n");
+            }
+            program += "puts(\"\");\n";
+        }
+        program + "return 0;\n}\n"
+    }
+
+    #[test]
+    fn structs_are_as_in_the_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, binary) = (dir.path().join("layout.c"), dir.path().join("layout"));
+        std::fs::write(&source, program()).unwrap();
+        let mut compiler = Command::new("cc");
+        compiler.arg("-I").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"));
+        assert!(compiler.arg("-o").arg(&binary).arg(&source).status().unwrap().success());
+        let output = Command::new(&binary).output().unwrap();
+        let found: Vec<_> =
+            String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        assert_eq!(found, layouts());
+        assert_eq!(found.len(), 15);
+    }
+}

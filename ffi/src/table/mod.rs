@@ -2,9 +2,8 @@
 //!
 //! No memory is at such an address, and nothing is ever read there: a handle that is NULL, torn,
 //! made up, of another kind, or whose slot has gone on to another generation is found out by
-//! comparing numbers. Whoever uses a slot takes its state from *idle* to *busy* in one exchange that
-//! checks all of that at once; so two threads that use a handle at the same time against the rules
-//! do not meet in what it stands for, and the second one is told.
+//! comparing numbers. Whoever uses a slot has its turn (`turn`): two threads that use a handle at
+//! the same time against the rules do not meet in what it stands for, and the second one is told.
 //!
 //! An event or a loan is *lent*: a part of what a handle stands for, which is not touched until it
 //! is given back. Its handle has the number of times that the slot has lent something in the place
@@ -16,18 +15,21 @@
 //!
 //! # Safety
 //!
-//! What a slot holds is reached only by who has taken its state to *busy*, and what it has lent only
-//! by who has taken it from *lent* to *busy*. Objects are boxed and stay where they are until they
-//! are freed, which is possible in the stage *idle* alone, so what is lent may refer to them.
+//! What a slot holds is reached only by who has its turn and has found it *idle*, and what it has lent
+//! by who has found it *lent*; a slot that is *free* only by who has made it *busy*. Objects are boxed
+//! and stay where they are until they are freed, which is possible in the stage *idle* alone, so what
+//! is lent may refer to them.
 
 #![allow(unsafe_code)]
 
 mod numbers;
+mod turn;
 
 use self::numbers::{
     BUSY, FREE, IDLE, LENT, following, generation_of, handle, kind_of, stage_of, state, times_lent,
     with_stage,
 };
+use self::turn::{Inside, Owner};
 use crate::codes::Code;
 use crate::fault::Fault;
 use crate::memory::Plain;
@@ -61,6 +63,8 @@ unsafe impl<T> Plain for Handle<T> {}
 #[derive(Default)]
 #[repr(align(128))] // of two threads with neighbouring slots neither takes the other's line
 struct Slot {
+    owner: Owner,
+    /// Changes by who has the turn, or has made a free slot busy.
     state: AtomicU64,
     /// `BIRTH` when it was filled.
     birth: AtomicU32,
@@ -145,18 +149,16 @@ pub(crate) fn insert<T: Stored>(object: T) -> Result<Handle<T>, Fault> {
         let Some(slot) = slot_for(index) else { break };
         // Relaxed: looked at again by the exchange.
         let before = slot.state.load(Ordering::Relaxed);
-        if stage_of(before) != FREE || !slot.try_enter(before) {
+        if stage_of(before) != FREE || !slot.try_fill(before) {
             continue;
         }
         // Relaxed: as above; `birth` is looked at by who has the handle, which is not made yet.
         HINT.store(index + 1, Ordering::Relaxed);
         slot.birth.store(birth(), Ordering::Relaxed);
         let generation = generation_of(before);
-        let after = state(generation, times_lent(before), T::KIND, IDLE);
-        let turn = Turn { slot, index, after };
-        // SAFETY: it is our turn.
+        // SAFETY: we have made it busy.
         unsafe { *slot.object.get() = Some(object.into_object()) };
-        drop(turn);
+        slot.set_state(state(generation, times_lent(before), T::KIND, IDLE));
         let handle = handle(generation, index, T::KIND);
         return Ok(Handle(ptr::without_provenance_mut(handle as usize)));
     }
@@ -164,14 +166,27 @@ pub(crate) fn insert<T: Stored>(object: T) -> Result<Handle<T>, Fault> {
 }
 
 impl Slot {
-    /// Takes its turn, if it is still in this state.
-    #[inline(always)]
-    fn try_enter(&self, before: u64) -> bool {
-        // SYNC(turn): pairs with the release in `Turn::drop`. Relaxed: who does not get the turn
-        // looks at nothing.
-        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+    /// Makes a free slot busy, if it is still in this state.
+    fn try_fill(&self, before: u64) -> bool {
         let busy = with_stage(before, BUSY);
+        // SYNC(state): pairs with the release in `set_state`. Relaxed: who fails looks at nothing.
+        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
         self.state.compare_exchange(before, busy, acquire, relaxed).is_ok()
+    }
+
+    #[inline(always)]
+    fn set_state(&self, state: u64) {
+        // SYNC(state): pairs with the acquires in `try_fill` and `try_enter`.
+        self.state.store(state, Ordering::Release);
+    }
+
+    /// The turn, if it is in this state and nobody uses it.
+    #[inline(always)]
+    fn try_enter(&'static self, index: usize, wanted: u64) -> Option<Turn> {
+        let inside = self.owner.enter()?;
+        // SYNC(state): pairs with the release in `set_state`: another thread may have filled it.
+        let is_wanted = self.state.load(Ordering::Acquire) == wanted;
+        is_wanted.then_some(Turn { slot: self, index, state: wanted, _inside: inside })
     }
 }
 
@@ -179,15 +194,15 @@ impl Slot {
 struct Turn {
     slot: &'static Slot,
     index: usize,
-    /// The state afterwards.
-    after: u64,
+    state: u64,
+    _inside: Inside,
 }
 
-impl Drop for Turn {
+impl Turn {
     #[inline(always)]
-    fn drop(&mut self) {
-        // SYNC(turn): pairs with the exchange in `Slot::try_enter`.
-        self.slot.state.store(self.after, Ordering::Release);
+    fn set_state(&mut self, state: u64) {
+        self.state = state;
+        self.slot.set_state(state);
     }
 }
 
@@ -196,14 +211,13 @@ impl<T: Stored> Handle<T> {
     #[inline(always)]
     pub(crate) fn enter(self) -> Result<Using<T>, Fault> {
         let (generation, kind, index, slot) = decode(self.0.addr() as u64)?;
-        // Relaxed: looked at again by the exchange.
+        // Relaxed: looked at again when it is our turn.
         let now = slot.state.load(Ordering::Relaxed);
         let wanted = state(generation, times_lent(now), T::KIND, IDLE);
         let ours = slot.birth.load(Ordering::Relaxed) == birth();
-        if !(ours && kind == T::KIND && now == wanted && slot.try_enter(now)) {
-            return Err(why_not(slot, generation, kind, T::KIND));
-        }
-        let turn = Turn { slot, index, after: now };
+        let possible = ours && kind == T::KIND && now == wanted;
+        let turn = if possible { slot.try_enter(index, wanted) } else { None };
+        let Some(turn) = turn else { return Err(why_not(slot, generation, kind, T::KIND)) };
         // SAFETY: it is our turn.
         let object = unsafe { &mut *slot.object.get() };
         match object.as_mut().and_then(T::of) {
@@ -220,8 +234,8 @@ impl<T: Stored> Handle<T> {
         let Using { mut turn, .. } = self.enter()?;
         // SAFETY: it is our turn, and nothing is lent.
         let object = unsafe { &mut *turn.slot.object.get() }.take();
-        let (generation, times) = (generation_of(turn.after), times_lent(turn.after));
-        turn.after = state(following(generation), times, 0, FREE);
+        let (generation, times) = (generation_of(turn.state), times_lent(turn.state));
+        turn.set_state(state(following(generation), times, 0, FREE));
         // Relaxed: see `insert`.
         HINT.store(turn.index, Ordering::Relaxed);
         drop(turn);
@@ -271,20 +285,21 @@ impl<T> DerefMut for Using<T> {
 }
 
 impl<T> Using<T> {
-    /// Lends a part of it, until that is given back; gives the part's handle.
+    /// Lends a part of it, until that is given back. `borrow` is told the part's handle, so that it
+    /// can write what C gets to see where C wants it: to copy a struct that was just written stalls.
     #[inline(always)]
-    pub(crate) fn lend<R>(
+    pub(crate) fn lend(
         self,
         kind: u64,
-        borrow: impl FnOnce(&'static mut T) -> Result<(Lent, R), Fault>,
-    ) -> Result<(u64, R), Fault> {
+        borrow: impl FnOnce(&'static mut T, u64) -> Result<Lent, Fault>,
+    ) -> Result<(), Fault> {
         let Self { object, mut turn } = self;
-        let (lent, result) = borrow(object)?;
+        let times = following(times_lent(turn.state));
+        let lent = borrow(object, handle(times, turn.index, kind))?;
         // SAFETY: it is our turn.
         unsafe { *turn.slot.lent.get() = Some(lent) };
-        let times = following(times_lent(turn.after));
-        turn.after = state(generation_of(turn.after), times, kind_of(turn.after), LENT);
-        Ok((handle(times, turn.index, kind), result))
+        turn.set_state(state(generation_of(turn.state), times, kind_of(turn.state), LENT));
+        Ok(())
     }
 }
 
@@ -298,14 +313,12 @@ pub(crate) struct Borrowed {
 #[inline(always)]
 pub(crate) fn enter_lent(handle: u64, wanted: u64) -> Result<Borrowed, Fault> {
     let (times, kind, index, slot) = decode(handle)?;
-    // Relaxed: looked at again by the exchange.
+    // Relaxed: looked at again when it is our turn.
     let now = slot.state.load(Ordering::Relaxed);
     let current = times_lent(now) == times && stage_of(now) == LENT && kind == wanted;
     let ours = slot.birth.load(Ordering::Relaxed) == birth();
-    if !(current && ours && slot.try_enter(now)) {
-        return Err(why_not_lent(slot, times, kind == wanted));
-    }
-    let turn = Turn { slot, index, after: now };
+    let turn = if current && ours { slot.try_enter(index, now) } else { None };
+    let Some(turn) = turn else { return Err(why_not_lent(slot, times, kind == wanted)) };
     // SAFETY: it is our turn.
     let lent = unsafe { &mut *slot.lent.get() };
     Ok(Borrowed { lent, turn })
@@ -330,20 +343,33 @@ impl Borrowed {
         self.lent.as_mut()
     }
 
-    /// Gives it back, by `end`. What was there for its sake alone is freed.
+    /// Gives it back: an event is released, a loan discarded.
     #[inline(always)]
-    pub(crate) fn give_back(mut self, end: impl FnOnce(Lent)) {
+    pub(crate) fn give_back(self) {
+        *self.lent = None;
+        self.end();
+    }
+
+    /// Gives it back, by `end`.
+    #[inline(always)]
+    pub(crate) fn give_back_by(self, end: impl FnOnce(Lent)) {
         if let Some(lent) = self.lent.take() {
             end(lent);
         }
-        let Turn { slot, after, .. } = self.turn;
-        let (generation, times, kind) = (generation_of(after), times_lent(after), kind_of(after));
+        self.end();
+    }
+
+    /// What was there for the sake of what was lent alone is freed.
+    #[inline(always)]
+    fn end(mut self) {
+        let Turn { slot, state: now, .. } = self.turn;
+        let (generation, times, kind) = (generation_of(now), times_lent(now), kind_of(now));
         if kind == KIND_ANSWER {
             // SAFETY: it is our turn, and nothing is lent any more.
             unsafe { *slot.object.get() = None };
-            self.turn.after = state(following(generation), times, 0, FREE);
+            self.turn.set_state(state(following(generation), times, 0, FREE));
         } else {
-            self.turn.after = state(generation, times, kind, IDLE);
+            self.turn.set_state(state(generation, times, kind, IDLE));
         }
     }
 }
