@@ -2,7 +2,7 @@
 
 use crate::codes::Code;
 use crate::fault::Fault;
-use crate::memory::{In, Out, Place, zeros};
+use crate::memory::{In, Out, Place, Plain, zeros};
 use crate::objects::{KIND_EVENT, Lent};
 use crate::table::enter_lent;
 use crate::types::{EventDetails, EventView, PairView, view};
@@ -91,13 +91,7 @@ fn extension(event: &Lent) -> Option<ExtensionView<'_>> {
 
 entries! {
     fn eph_event_release(event: Out<EventView>) {
-        match event.take("event")? {
-            Some(event) if event.handle != 0 => {
-                enter_lent(event.handle, KIND_EVENT)?.give_back();
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        release(event, KIND_EVENT, "event", |event| event.handle)
     }
 
     fn eph_event_details(event: In<EventView>, details: Out<EventDetails>) {
@@ -136,6 +130,24 @@ entries! {
         }
         Ok(())
     }
+}
+
+/// Gives back what a struct of C's stands for, and clears the struct. Nothing for NULL and for one
+/// that is cleared.
+#[inline(always)]
+pub(crate) fn release<T: Plain>(
+    lent: Out<T>,
+    kind: u64,
+    what: &str,
+    handle: impl FnOnce(&T) -> u64,
+) -> Result<(), Fault> {
+    let Some(view) = lent.peek(what)? else { return Ok(()) };
+    let handle = handle(&view);
+    if handle != 0 {
+        enter_lent(handle, kind)?.give_back();
+        lent.clear(what)?;
+    }
+    Ok(())
 }
 
 fn details_of(event: &Lent) -> EventDetails {

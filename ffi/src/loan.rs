@@ -1,7 +1,7 @@
 //! Loans: memory that the caller writes and then sends.
 
 use crate::codes::Code;
-use crate::event::Timeout;
+use crate::event::{Timeout, release};
 use crate::fault::Fault;
 use crate::memory::Out;
 use crate::objects::{KIND_LOAN, Lent};
@@ -28,19 +28,13 @@ entries! {
                 loan.send_len(len);
             }
         });
-        loan.take("loan")?;
+        loan.clear("loan")?;
         place.into_iter().for_each(|place| place.set(result));
         Ok(())
     }
 
     fn eph_loan_discard(loan: Out<LoanView>) {
-        match loan.take("loan")? {
-            Some(loan) if loan.handle != 0 => {
-                enter_lent(loan.handle, KIND_LOAN)?.give_back();
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        release(loan, KIND_LOAN, "loan", |loan| loan.handle)
     }
 }
 

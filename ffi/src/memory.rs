@@ -155,16 +155,6 @@ impl<T: Plain> Out<T> {
         Ok(Some(unsafe { self.0.read() }))
     }
 
-    /// The same, and clears it.
-    #[inline]
-    pub(crate) fn take(self, what: &str) -> Result<Option<T>, Fault> {
-        let value = self.peek(what)?;
-        if value.is_some() {
-            Place(self.0).set(zeros());
-        }
-        Ok(value)
-    }
-
     /// A struct that begins with its size, of which the part is filled in that the caller knows.
     pub(crate) fn fill_sized(self, value: &T, what: &str) -> Result<(), Fault> {
         check(self.0, what)?;

@@ -107,6 +107,9 @@ fn membarrier(command: libc::c_int) -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
+/// How often a thread looks whether another has made up its mind.
+const TRIES: u32 = 1000;
+
 /// Who may use a slot.
 #[derive(Default)]
 pub(super) struct Owner {
@@ -174,11 +177,18 @@ impl Owner {
         seat: &'static Seat,
         place: &'static AtomicUsize,
     ) -> Option<Inside> {
+        let has_barrier = has_barrier();
+        let mut tries = 0;
         // SYNC(turn): pairs with the stores of false, here and in `Inside::drop`.
-        if self.taking.swap(true, Ordering::Acquire) {
-            return None;
+        while self.taking.swap(true, Ordering::Acquire) {
+            // Another that has found this one inside, or is about to, is done at once.
+            if !has_barrier || tries == TRIES {
+                return None;
+            }
+            tries += 1;
+            std::thread::yield_now();
         }
-        if !has_barrier() {
+        if !has_barrier {
             return Some(Inside { place: None, owner: self });
         }
         let mine = self.take_over(seat, place);

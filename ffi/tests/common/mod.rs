@@ -75,7 +75,8 @@ pub fn succeed(command: &mut Command) -> Output {
 
 /// A program that is run under the sanitizers, which must find nothing.
 pub fn run(program: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(program);
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "120"]).arg(program);
     command.args(args).env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0");
     succeed(command.env("UBSAN_OPTIONS", "print_stacktrace=1"))
 }
