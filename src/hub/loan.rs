@@ -52,7 +52,16 @@ impl Link {
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
+    #[inline]
     pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        if self.has_room_at_once(len) {
+            return Ok(self.take_loan(HEADER_BYTES + len));
+        }
+        self.try_loan_slowly(len)
+    }
+
+    #[cold]
+    fn try_loan_slowly(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
         self.check()?;
         let body = HEADER_BYTES.saturating_add(len);
         if let Err(error) = self.writer.reserve(body) {
@@ -75,10 +84,21 @@ impl Link {
     /// # Errors
     ///
     /// As [`send`](Self::send).
+    #[inline]
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        if self.has_room_at_once(len) {
+            return Ok(self.take_loan(HEADER_BYTES + len));
+        }
         self.loan_by(len, None)
     }
 
+    /// The hot path: whether nothing at all stands in the way.
+    #[inline(always)]
+    fn has_room_at_once(&self, len: usize) -> bool {
+        self.usable() && len <= self.max_payload() && self.writer.has_room(HEADER_BYTES + len)
+    }
+
+    #[cold]
     fn loan_by(&mut self, len: usize, by: Option<Instant>) -> Result<Loan<'_>, SendError> {
         let body = HEADER_BYTES.saturating_add(len);
         loop {
@@ -92,6 +112,7 @@ impl Link {
     }
 
     /// The loan for which there is room.
+    #[inline(always)]
     fn take_loan(&mut self, body: usize) -> Loan<'_> {
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
         let header = Header { sequence: self.next, schema: RAW_SCHEMA, timestamp };
