@@ -52,7 +52,7 @@ impl Link {
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
-    #[inline]
+    #[inline(always)]
     pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
         if self.has_room_at_once(len) {
             return Ok(self.take_loan(HEADER_BYTES + len));
@@ -84,7 +84,7 @@ impl Link {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    #[inline]
+    #[inline(always)]
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
         if self.has_room_at_once(len) {
             return Ok(self.take_loan(HEADER_BYTES + len));
@@ -132,7 +132,7 @@ pub struct Loan<'a> {
 
 impl Loan<'_> {
     /// Sends all of it.
-    #[inline]
+    #[inline(always)]
     pub fn send(self) {
         let len = self.len();
         self.send_len(len);
@@ -143,7 +143,7 @@ impl Loan<'_> {
     /// # Panics
     ///
     /// If `len` is more than was loaned.
-    #[inline]
+    #[inline(always)]
     pub fn send_len(mut self, len: usize) {
         assert!(len <= self.len(), "sent {len} bytes of a loan of {}", self.len());
         self.header.write(&mut self.loan);
@@ -154,6 +154,7 @@ impl Loan<'_> {
 
     /// Makes the event one of another schema than raw bytes: the bytes are then to be a valid
     /// archive of it.
+    #[inline(always)] // to move a struct that was just written stalls
     #[must_use]
     pub fn with_schema(mut self, schema: u64) -> Self {
         self.header.schema = schema;
