@@ -1,20 +1,21 @@
-//! Programs in C that use the library, under AddressSanitizer and UndefinedBehaviorSanitizer.
+//! Programs in C that use the library, under AddressSanitizer and UndefinedBehaviorSanitizer, or
+//! under valgrind.
 
 mod common;
 
-use common::{Place, SANITIZED, run};
+use common::{Place, checks, run};
 
 #[test]
 fn every_function_does_what_the_header_says() {
     let place = Place::new();
-    let program = place.program("tests/c/basics.c", &SANITIZED);
+    let program = place.program("tests/c/basics.c", checks());
     run(&program, &[&place.domain("domain")]);
 }
 
 #[test]
 fn every_error_is_told_by_its_number() {
     let place = Place::new();
-    let program = place.program("tests/c/errors.c", &SANITIZED);
+    let program = place.program("tests/c/errors.c", checks());
     run(&program, &[&place.domain("domain")]);
 }
 
@@ -29,7 +30,7 @@ fn a_forked_child_disturbs_nothing() {
 #[test]
 fn threads_share_nothing_by_accident() {
     let place = Place::new();
-    let program = place.program("tests/c/threads.c", &SANITIZED);
+    let program = place.program("tests/c/threads.c", checks());
     run(&program, &[&place.domain("domain")]);
 }
 
@@ -38,7 +39,7 @@ fn threads_share_nothing_by_accident() {
 #[test]
 fn random_calls_do_no_harm() {
     let place = Place::new();
-    let program = place.program("tests/c/fuzz.c", &SANITIZED);
+    let program = place.program("tests/c/fuzz.c", checks());
     let runs = std::env::var("EPHAPSE_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let first = u64::from(std::process::id());
     for seed in first..first + runs {

@@ -73,10 +73,25 @@ pub fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// A program that is run under the sanitizers, which must find nothing.
+/// What looks at a program's memory: the sanitizers, or valgrind if `EPHAPSE_VALGRIND` is set.
+pub fn checks() -> &'static [&'static str] {
+    if uses_valgrind() { &[] } else { &SANITIZED }
+}
+
+fn uses_valgrind() -> bool {
+    std::env::var_os("EPHAPSE_VALGRIND").is_some()
+}
+
+/// Runs a program that was compiled with [`checks`], which must find nothing.
 pub fn run(program: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", "120"]).arg(program);
+    command.args(["--kill-after=5", "240"]);
+    if uses_valgrind() {
+        command.args(["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"]);
+        // What runs until the process ends is possibly lost.
+        command.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
+    }
+    command.arg(program);
     command.args(args).env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0");
     succeed(command.env("UBSAN_OPTIONS", "print_stacktrace=1"))
 }

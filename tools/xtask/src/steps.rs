@@ -88,7 +88,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "c",
         about: "a million events from and to Python, random calls from C, and what is installed",
-        needs: &[Need::CxxCompiler],
+        needs: &[Need::CxxCompiler, Need::Valgrind],
         lines: || {
             let exchange = "cargo test -p ephapse-ffi --release --test exchange";
             let fuzz = "cargo test -p ephapse-ffi --test programs random";
@@ -97,6 +97,9 @@ pub(crate) const STEPS: &[Step] = &[
             vec![
                 Line::new(exchange).env("EPHAPSE_EVENTS", "1000000").expect(tests_ran),
                 Line::new(fuzz).env("EPHAPSE_RUNS", "20").expect(tests_ran),
+                Line::new("cargo test -p ephapse-ffi --test programs every_function")
+                    .env("EPHAPSE_VALGRIND", "1")
+                    .expect(tests_ran),
                 Line::new(&install),
                 Line::new("sh -e -c").arg(example_with_pkg_config()),
                 Line::new(&remove),
