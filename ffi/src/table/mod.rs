@@ -204,6 +204,16 @@ impl Turn {
         self.state = state;
         self.slot.set_state(state);
     }
+
+    /// Gives the slot, which is empty, to whoever wants one. Busy until we are outside: the next
+    /// one that uses it must not find us in it.
+    fn vacate(self) {
+        let Self { slot, state: now, _inside: inside, .. } = self;
+        let (generation, times) = (following(generation_of(now)), times_lent(now));
+        slot.set_state(state(generation, times, 0, BUSY));
+        drop(inside);
+        slot.set_state(state(generation, times, 0, FREE));
+    }
 }
 
 impl<T: Stored> Handle<T> {
@@ -231,14 +241,12 @@ impl<T: Stored> Handle<T> {
         if self.0.is_null() {
             return Ok(());
         }
-        let Using { mut turn, .. } = self.enter()?;
+        let Using { turn, .. } = self.enter()?;
         // SAFETY: it is our turn, and nothing is lent.
         let object = unsafe { &mut *turn.slot.object.get() }.take();
-        let (generation, times) = (generation_of(turn.state), times_lent(turn.state));
-        turn.set_state(state(following(generation), times, 0, FREE));
         // Relaxed: see `insert`.
         HINT.store(turn.index, Ordering::Relaxed);
-        drop(turn);
+        turn.vacate();
         drop(object);
         Ok(())
     }
@@ -367,7 +375,7 @@ impl Borrowed {
         if kind == KIND_ANSWER {
             // SAFETY: it is our turn, and nothing is lent any more.
             unsafe { *slot.object.get() = None };
-            self.turn.set_state(state(following(generation), times, 0, FREE));
+            self.turn.vacate();
         } else {
             self.turn.set_state(state(generation, times, kind, IDLE));
         }
