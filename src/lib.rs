@@ -158,12 +158,13 @@ pub use hub::AsyncSubscription;
 #[cfg(not(ephapse_model))]
 pub use {
     domain::Domain,
+    embedded::SupervisorThread,
     error::Error,
     event::{Event, EventError, Timestamp, schema::Schema},
     hub::{
         Batch, Closer, Envelope, Flow, Hub, HubBuilder, Link, LinkId, LinkOffer, LinkOptions, Loan,
-        Message, Path, Payloads, Publisher, REPLY_SUBJECT, Received, RecvError, Reply,
-        RequestError, Sent, Subscription, SubscriptionOptions,
+        Message, Path, Payloads, Publisher, REPLY_SUBJECT, RawEvent, RawPublisher, Received,
+        RecvError, Reply, RequestError, Sent, Subscription, SubscriptionOptions,
     },
     protocol::{HubInfo, LinkInfo, ProtocolError, RefusalCode, SubjectInfo},
     send_error::SendError,

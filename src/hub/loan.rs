@@ -52,7 +52,16 @@ impl Link {
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
+    #[inline(always)]
     pub fn try_loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        if self.has_room_at_once(len) {
+            return Ok(self.take_loan(HEADER_BYTES + len));
+        }
+        self.try_loan_slowly(len)
+    }
+
+    #[cold]
+    fn try_loan_slowly(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
         self.check()?;
         let body = HEADER_BYTES.saturating_add(len);
         if let Err(error) = self.writer.reserve(body) {
@@ -75,10 +84,21 @@ impl Link {
     /// # Errors
     ///
     /// As [`send`](Self::send).
+    #[inline(always)]
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_>, SendError> {
+        if self.has_room_at_once(len) {
+            return Ok(self.take_loan(HEADER_BYTES + len));
+        }
         self.loan_by(len, None)
     }
 
+    /// The hot path: whether nothing at all stands in the way.
+    #[inline(always)]
+    fn has_room_at_once(&self, len: usize) -> bool {
+        self.usable() && len <= self.max_payload() && self.writer.has_room(HEADER_BYTES + len)
+    }
+
+    #[cold]
     fn loan_by(&mut self, len: usize, by: Option<Instant>) -> Result<Loan<'_>, SendError> {
         let body = HEADER_BYTES.saturating_add(len);
         loop {
@@ -92,6 +112,7 @@ impl Link {
     }
 
     /// The loan for which there is room.
+    #[inline(always)]
     fn take_loan(&mut self, body: usize) -> Loan<'_> {
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
         let header = Header { sequence: self.next, schema: RAW_SCHEMA, timestamp };
@@ -111,7 +132,7 @@ pub struct Loan<'a> {
 
 impl Loan<'_> {
     /// Sends all of it.
-    #[inline]
+    #[inline(always)]
     pub fn send(self) {
         let len = self.len();
         self.send_len(len);
@@ -122,7 +143,7 @@ impl Loan<'_> {
     /// # Panics
     ///
     /// If `len` is more than was loaned.
-    #[inline]
+    #[inline(always)]
     pub fn send_len(mut self, len: usize) {
         assert!(len <= self.len(), "sent {len} bytes of a loan of {}", self.len());
         self.header.write(&mut self.loan);
@@ -133,6 +154,7 @@ impl Loan<'_> {
 
     /// Makes the event one of another schema than raw bytes: the bytes are then to be a valid
     /// archive of it.
+    #[inline(always)] // to move a struct that was just written stalls
     #[must_use]
     pub fn with_schema(mut self, schema: u64) -> Self {
         self.header.schema = schema;

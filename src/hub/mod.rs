@@ -24,8 +24,8 @@ pub use builder::{HubBuilder, LinkOptions};
 #[cfg(feature = "tokio")]
 pub use bus::AsyncSubscription;
 pub use bus::{
-    Envelope, Flow, Message, Path, Publisher, REPLY_SUBJECT, Reply, RequestError, Sent,
-    Subscription, SubscriptionOptions,
+    Envelope, Flow, Message, Path, Publisher, REPLY_SUBJECT, RawEvent, RawPublisher, Reply,
+    RequestError, Sent, Subscription, SubscriptionOptions,
 };
 pub use control::LinkOffer;
 pub use link::Link;

@@ -122,14 +122,23 @@ impl Hub {
     /// As [`publisher`](Self::publisher); [`Error::Refused`] with
     /// [`UnknownHub`](RefusalCode::UnknownHub) if there is no such hub; [`Error::Send`].
     pub fn emit_to<T: Event>(&self, hub: &str, subject: &str, event: &T) -> Result<Sent, Error> {
+        self.emit_content_to(hub, subject, &Typed(event), Extension::new())
+    }
+
+    pub(super) fn emit_content_to<C: Content>(
+        &self,
+        hub: &str,
+        subject: &str,
+        content: &C,
+        mut extension: Extension,
+    ) -> Result<Sent, Error> {
         let row = self.row_for(subject)?;
         let to = match self.sender.outbox.with(|outbox| outbox.listener_called(hub)).flatten() {
             Some(id) => id,
             None => self.id_of(hub)?,
         };
-        let mut extension = Extension::new();
         extension.set_destination(to);
-        self.emit(row, &Typed(event), &extension, to)
+        self.emit(row, content, &extension, to)
     }
 
     /// All subjects of the domain on which somebody publishes, in the order of their names.

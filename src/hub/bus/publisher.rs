@@ -72,6 +72,14 @@ impl Sender {
         self.outbox.with(|outbox| outbox.publish_again(row, item)).unwrap_or(Err(SendError::Busy))
     }
 
+    /// Subscriptions that want events of a row now.
+    pub(super) fn receivers(&self, row: usize) -> u32 {
+        if !self.hub.process.is_current() {
+            return 0; // and `send` says why
+        }
+        self.outbox.with(|outbox| outbox.receivers(row, 0)).unwrap_or(0)
+    }
+
     /// Sends, waiting for room.
     #[inline]
     pub(super) fn send<C: Content>(
@@ -139,10 +147,7 @@ impl<T> Publisher<T> {
     /// Subscriptions that want its events now. None after fork, in the child.
     #[must_use]
     pub fn receivers(&self) -> u32 {
-        if !self.sender.hub.process.is_current() {
-            return 0; // and `send` says why
-        }
-        self.sender.outbox.with(|outbox| outbox.receivers(self.row, 0)).unwrap_or(0)
+        self.sender.receivers(self.row)
     }
 
     /// Sends raw bytes as an event of schema [`RAW_SCHEMA`], waiting for room for as long as it

@@ -105,7 +105,7 @@ impl Hub {
         request: &T,
         timeout: Duration,
     ) -> Result<Reply, RequestError> {
-        self.ask(subject, &Typed(request), timeout)
+        self.ask(subject, &Typed(request), Extension::new(), timeout)
     }
 
     /// As [`request`](Self::request), with raw bytes as an event of schema [`RAW_SCHEMA`].
@@ -119,13 +119,15 @@ impl Hub {
         request: &[u8],
         timeout: Duration,
     ) -> Result<Reply, RequestError> {
-        self.ask(subject, &Raw { bytes: request, schema: RAW_SCHEMA }, timeout)
+        let content = Raw { bytes: request, schema: RAW_SCHEMA };
+        self.ask(subject, &content, Extension::new(), timeout)
     }
 
-    fn ask<C: Content>(
+    pub(super) fn ask<C: Content>(
         &mut self,
         subject: &str,
         content: &C,
+        mut extension: Extension,
         timeout: Duration,
     ) -> Result<Reply, RequestError> {
         let deadline = crate::hub::after(timeout);
@@ -137,7 +139,6 @@ impl Hub {
         }
         self.asking.last += 1;
         let correlation = self.asking.last;
-        let mut extension = Extension::new();
         extension.set_correlation(correlation);
         extension.set_deadline(Some(Timestamp::after(timeout)));
         // It is short enough.
@@ -197,7 +198,7 @@ impl Hub {
         self.answer(request, &Raw { bytes: reply, schema: RAW_SCHEMA }, extension)
     }
 
-    fn answer<C: Content>(
+    pub(super) fn answer<C: Content>(
         &self,
         request: &Envelope<'_>,
         content: &C,

@@ -110,6 +110,10 @@ struct Common {
     #[arg(long, value_enum, value_name = "PATH", default_value = "link")]
     path: PathMode,
 
+    /// Through which interface: C for latency over a link, with the default size.
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value = "rust")]
+    via: Via,
+
     /// What to measure: the whole public interface, or the bare ring below it.
     #[arg(long, value_enum, value_name = "LAYER", default_value = "hub")]
     layer: Layer,
@@ -149,6 +153,16 @@ pub(crate) enum PathMode {
     Auto,
 }
 
+/// Which interface is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Via {
+    /// Typed events.
+    Rust,
+    /// The C ABI, called by a program in C.
+    C,
+}
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -176,6 +190,8 @@ pub(crate) struct Setup {
     pub(crate) layer: Layer,
     /// Which way events take.
     pub(crate) path: PathMode,
+    /// Through which interface.
+    pub(crate) via: Via,
 }
 
 /// All that a run needs to know.
@@ -226,6 +242,7 @@ impl BenchArgs {
             }
             What::Throughput { common, batch } => {
                 let setup = common.setup(WaitMode::Adaptive, available)?;
+                ensure!(setup.via == Via::Rust, "--via c is about latency");
                 ensure!(
                     batch == 1 || setup.path == PathMode::Link,
                     "what is published goes one by one: leave out --batch or --path"
@@ -253,10 +270,19 @@ impl Common {
             timestamps: !bare && self.timestamps != Some(Switch::Off),
             layer: self.layer,
             path: self.path,
+            via: self.via,
         };
         ensure!(
             setup.path == PathMode::Link || setup.links == 1,
             "--links is about links that are used directly: leave it out, or --path"
+        );
+        ensure!(
+            setup.via == Via::Rust
+                || (setup.path == PathMode::Link
+                    && setup.links == 1
+                    && !bare
+                    && setup.size == SIZE_DEFAULT as usize),
+            "--via c is measured over one link with {SIZE_DEFAULT} bytes: leave out the others"
         );
         if bare {
             self.check_bare(&setup)?;

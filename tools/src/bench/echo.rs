@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{Layer, PathMode, Setup};
+use super::args::{Layer, PathMode, Setup, Via};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::Floor;
 use super::halt::Halt;
 use super::shared::Page;
 use super::side::EchoSide;
-use super::{bus_side, host, hub_side};
+use super::{bus_side, c_side, host, hub_side};
 
 /// How long the parent may take to say what for.
 const PREPARE_LIMIT: Duration = Duration::from_secs(30);
@@ -55,6 +55,11 @@ fn prepare(
     descriptors: &[OwnedFd],
 ) -> Result<Box<dyn EchoSide>> {
     match (setup.layer, setup.path, descriptors) {
+        (Layer::Hub, PathMode::Link, _) if setup.via == Via::C => {
+            let joined = c_side::join_echo(domain, setup)?;
+            control.send(&Report::Joined { slot: 0 }, &[])?;
+            joined.echo_side()
+        }
         (Layer::Hub, PathMode::Link, _) => {
             let joined = hub_side::join_echo(domain, setup)?;
             control.send(&Report::Joined { slot: 0 }, &[])?;

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Reading order: `args` (what is asked for), `events` (what is sent), `floor`, `shared`,
-//! `hub_side`, `bus_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
+//! `hub_side`, `bus_side`, `c_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
 //! `session` (parent and child together), `latency`, `throughput`, `report`. The other benchmarks
 //! (`fanout`, `failover`, `reconnect`, `join`) have a file each, with its part of the child, and
 //! share `company` (parent and child together) and `crowd` (a child that is many hubs).
@@ -21,6 +21,7 @@
 mod args;
 mod bare_side;
 mod bus_side;
+mod c_side;
 mod company;
 mod control;
 mod crowd;

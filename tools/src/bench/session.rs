@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use ephapse::event::Timestamp;
 
-use super::args::{Layer, PathMode, Setup};
+use super::args::{Layer, PathMode, Setup, Via};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::{Floor, spin_until};
@@ -17,7 +17,7 @@ use super::shared::{Page, Word};
 use super::side::PingSide;
 use super::times::{TickRate, Times};
 use super::watchdog::Watchdog;
-use super::{Role, bus_side, host, hub_side};
+use super::{Role, bus_side, c_side, host, hub_side};
 use crate::children::Stage;
 use crate::signals;
 use crate::ui::Ui;
@@ -76,6 +76,12 @@ impl Session {
         let (page, page_file) = Page::create()?;
         let order = |slot| Order::Prepare { setup: *setup, slot };
         let side: Box<dyn PingSide> = match (setup.layer, setup.path) {
+            (Layer::Hub, PathMode::Link) if setup.via == Via::C => {
+                let joined = c_side::join_ping(stage.path(), setup)?;
+                control.send(&order(0), &[page_file.as_fd()])?;
+                expect_joined(&control)?;
+                joined.ping_side(&halt)?
+            }
             (Layer::Hub, PathMode::Link) => {
                 let joined = hub_side::join_ping(stage.path(), setup)?;
                 control.send(&order(0), &[page_file.as_fd()])?;

@@ -1,12 +1,13 @@
 //! The project's chores. `cargo xtask test` sets up what is missing and runs all checks.
 //!
 //! In reading order: `steps` (the table of checks), `command` (one line of a check, and what is
-//! expected of it), `setup` (what a machine may lack), `fuzz`, `run`.
+//! expected of it), `setup` (what a machine may lack), `fuzz`, `run`; `install` is for C programs.
 //!
 //! The exit code is 0 when all is well, 1 when a check failed, 2 for wrong use.
 
 mod command;
 mod fuzz;
+mod install;
 mod place;
 mod run;
 mod setup;
@@ -16,6 +17,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The project's chores.
@@ -47,12 +49,23 @@ enum Task {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         seconds: u32,
     },
+    /// Build the C library, and install it with its header, or remove what was installed.
+    Install {
+        /// The folder below which `include` and `lib` are.
+        #[arg(long, value_name = "FOLDER")]
+        prefix: PathBuf,
+        /// Remove instead.
+        #[arg(long)]
+        remove: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test { list: true, .. } => list(),
         Task::Test { only, .. } => run::steps(&steps::chosen(&only)),
+        Task::Install { prefix, remove: false } => install::install(&prefix),
+        Task::Install { prefix, remove: true } => install::remove(&prefix),
         Task::Fuzz { target, seconds } => run::fuzzing(target.as_deref(), seconds),
     };
     match result {

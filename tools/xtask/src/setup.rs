@@ -16,6 +16,8 @@ pub(crate) enum Need {
     CargoTool(&'static str),
     /// A compiler for the C++ parts of the fuzzer.
     CxxCompiler,
+    /// What runs C programs and looks at their memory.
+    Valgrind,
 }
 
 impl Need {
@@ -27,6 +29,8 @@ impl Need {
             Self::Component(name) => component(name, log),
             Self::CargoTool(name) => cargo_tool(name, log),
             Self::CxxCompiler => cxx_compiler(log),
+            Self::Valgrind if succeeds("valgrind", &["--version"]) => Ok(()),
+            Self::Valgrind => apt_install("valgrind", log),
         }
     }
 }
@@ -54,17 +58,22 @@ fn cxx_compiler(log: &Path) -> Result<()> {
     if names.into_iter().any(|name| succeeds(name, &["--version"])) {
         return Ok(());
     }
-    const MISSING: &str = "a C++ compiler is missing: install g++ or clang, or name one in CXX";
+    apt_install("g++", log).context("or install clang, or name a compiler in CXX")
+}
+
+/// Installs a package where we may.
+fn apt_install(package: &str, log: &Path) -> Result<()> {
     if !(is_root() && succeeds("apt-get", &["--version"])) {
-        bail!(MISSING);
+        bail!("{package} is missing: install it");
     }
-    let apt = |words| Line::new(words).env("DEBIAN_FRONTEND", "noninteractive").run(log);
-    apt("apt-get install -y --no-install-recommends g++")
+    let apt = |words: &str| Line::new(words).env("DEBIAN_FRONTEND", "noninteractive").run(log);
+    let install = format!("apt-get install -y --no-install-recommends {package}");
+    apt(&install)
         .or_else(|_| {
             apt("apt-get update")?;
-            apt("apt-get install -y --no-install-recommends g++")
+            apt(&install)
         })
-        .context(MISSING)
+        .with_context(|| format!("{package} is missing: install it"))
 }
 
 fn is_root() -> bool {

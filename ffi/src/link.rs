@@ -1,0 +1,116 @@
+//! Links: opening, accepting, sending, lending.
+
+use crate::codes::Code;
+use crate::event::Timeout;
+use crate::fault::Fault;
+use crate::hub::{switch, time};
+use crate::memory::{In, Out, zeros};
+use crate::objects::{KIND_LOAN, Lent};
+use crate::table::{Handle, insert};
+use crate::types::{self, LinkState, LoanView, array};
+use ephapse::{Hub, Link, LinkOptions, Loan, SendError};
+
+entries! {
+    fn eph_link_to(
+        hub: Handle<Hub>,
+        name: In<u8>,
+        name_len: usize,
+        options: In<types::LinkOptions>,
+        link: Out<Handle<Link>>,
+    ) {
+        let place = link.clear("link")?;
+        let name = name.text(name_len, "the name")?;
+        let options = options_of(&options.sized("options")?)?;
+        let link = hub.enter()?.link_with(name, options)?;
+        place.set(insert(link)?);
+        Ok(())
+    }
+
+    fn eph_link_accept(hub: Handle<Hub>, timeout_ns: i64, link: Out<Handle<Link>>) {
+        let place = link.clear("link")?;
+        let timeout = Timeout::of(timeout_ns)?;
+        let mut using = hub.enter()?;
+        let link = match timeout {
+            Timeout::Now => using.try_accept()?,
+            Timeout::After(time) => using.accept_timeout(time)?,
+            Timeout::Never => using.accept()?,
+        };
+        match link {
+            Some(link) => place.set(insert(link)?),
+            None if using.is_closed() => return Err(Code::Closed.into()),
+            None => return Err(Code::TimedOut.into()),
+        }
+        Ok(())
+    }
+
+    fn eph_link_free(link: Handle<Link>) { link.free() }
+
+    fn eph_link_state(link: Handle<Link>, state: Out<LinkState>) {
+        let using = link.enter()?;
+        let mut found: LinkState = zeros();
+        found.peer = array(using.peer());
+        found.id = using.id().number();
+        found.capacity = using.capacity() as u64;
+        found.max_payload = using.max_payload() as u64;
+        found.is_open = i32::from(using.is_open());
+        state.fill_sized(&found, "state")
+    }
+
+    fn eph_link_send(
+        link: Handle<Link>,
+        schema: u64,
+        data: In<u8>,
+        len: usize,
+        timeout_ns: i64,
+    ) {
+        let (timeout, data) = (Timeout::of(timeout_ns)?, data.slice(len, "data")?);
+        let mut using = link.enter()?;
+        let mut loan = loan(&mut using, len, timeout)?;
+        loan.copy_from_slice(data);
+        loan.with_schema(schema).send();
+        Ok(())
+    }
+
+    fn eph_link_loan(
+        link: Handle<Link>,
+        schema: u64,
+        len: usize,
+        timeout_ns: i64,
+        loan: Out<LoanView>,
+    ) {
+        let place = loan.clear("loan")?;
+        let timeout = Timeout::of(timeout_ns)?;
+        link.enter()?.lend(KIND_LOAN, |link, handle| {
+            let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
+            let data = loan.as_mut_ptr();
+            place.set(LoanView { data, len, handle });
+            Ok(Lent::Loan(loan))
+        })
+    }
+}
+
+#[inline(always)]
+fn loan(link: &mut Link, len: usize, timeout: Timeout) -> Result<Loan<'_>, SendError> {
+    match timeout {
+        Timeout::Now => link.try_loan(len),
+        Timeout::After(time) => link.loan_timeout(len, time),
+        Timeout::Never => link.loan(len),
+    }
+}
+
+fn options_of(options: &types::LinkOptions) -> Result<LinkOptions, Fault> {
+    let mut new = LinkOptions::default();
+    if options.send_capacity != 0 {
+        new = new.send_capacity(options.send_capacity as usize);
+    }
+    if options.receive_capacity != 0 {
+        new = new.receive_capacity(options.receive_capacity as usize);
+    }
+    if let Some(timeout) = time(options.timeout_ns, "timeout_ns")? {
+        new = new.timeout(timeout);
+    }
+    Ok(match switch(options.huge_pages, "huge_pages")? {
+        Some(on) => new.huge_pages(on),
+        None => new,
+    })
+}

@@ -1,0 +1,163 @@
+//! Subscriptions: taking events, copying them, waiting for them, and having a function called.
+
+use crate::codes::Code;
+use crate::event::{Timeout, show_envelope};
+use crate::fault::Fault;
+use crate::hub::wait_of;
+use crate::memory::{In, Out, Place, User, zeros};
+use crate::objects::{Callback, KIND_EVENT, Lent, Subscriber};
+use crate::table::{Handle, enter_lent, insert};
+use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
+use ephapse::{Envelope, Flow, Hub};
+use std::os::fd::{AsFd, AsRawFd};
+
+entries! {
+    fn eph_subscribe(
+        hub: Handle<Hub>,
+        patterns: In<u8>,
+        patterns_len: usize,
+        options: In<SubscriptionOptions>,
+        subscription: Out<Handle<Subscriber>>,
+    ) {
+        let place = subscription.clear("subscription")?;
+        let patterns = patterns.text(patterns_len, "the patterns")?;
+        let options = options_of(&options.sized("options")?)?;
+        let subscription = hub.enter()?.subscribe_with(patterns.split_whitespace(), options)?;
+        place.set(insert(Subscriber { subscription, callback: None })?);
+        Ok(())
+    }
+
+    fn eph_subscription_free(subscription: Handle<Subscriber>) { subscription.free() }
+
+    fn eph_subscription_take(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        event: Out<EventView>,
+    ) {
+        let place = event.clear("event")?;
+        take(subscription, Timeout::of(timeout_ns)?, place)
+    }
+
+    fn eph_receive(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        buffer: Out<u8>,
+        capacity: usize,
+        len: Out<usize>,
+    ) {
+        let place = len.clear("len")?;
+        let timeout = Timeout::of(timeout_ns)?;
+        let mut using = subscription.enter()?;
+        let event = next(&mut using, timeout)?;
+        place.set(event.bytes().len());
+        buffer.fill(capacity, event.bytes(), "buffer")?;
+        if event.bytes().len() > capacity {
+            return Err(Fault::new(Code::TooLarge, "the event is longer than the buffer"));
+        }
+        Ok(())
+    }
+
+    fn eph_subscription_fd(subscription: Handle<Subscriber>, fd: Out<i32>) {
+        let place = fd.clear("fd")?;
+        place.set(subscription.enter()?.subscription.as_fd().as_raw_fd());
+        Ok(())
+    }
+
+    fn eph_subscription_arm(subscription: Handle<Subscriber>, armed: Out<i32>) {
+        let place = armed.clear("armed")?;
+        place.set(i32::from(subscription.enter()?.subscription.arm()));
+        Ok(())
+    }
+
+    fn eph_subscription_on_event(
+        subscription: Handle<Subscriber>,
+        function: Option<EventFn>,
+        user: User,
+        drop: Option<DropFn>,
+    ) {
+        let mut using = subscription.enter()?;
+        let new = function.map(|function| Callback { function, user, drop });
+        let old = std::mem::replace(&mut using.callback, new);
+        // Its function may use the subscription.
+        std::mem::drop(using);
+        std::mem::drop(old);
+        Ok(())
+    }
+
+    fn eph_subscription_dispatch(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        count_max: usize,
+        count: Out<usize>,
+    ) {
+        let place = count.clear("count")?;
+        let mut timeout = Timeout::of(timeout_ns)?;
+        for done in 0..count_max {
+            let (function, user) = callback(subscription)?;
+            let mut view = zeros::<EventView>();
+            match take(subscription, timeout, Place::of(&mut view)) {
+                Ok(()) => {}
+                // What there was has been dispatched.
+                Err(fault) if done > 0 && fault.is(Code::TimedOut) => return Ok(()),
+                Err(fault) => return Err(fault),
+            }
+            let handle = view.handle;
+            function(user, &raw mut view);
+            // It may have released the event itself.
+            if let Ok(event) = enter_lent(handle, KIND_EVENT) {
+                event.give_back();
+            }
+            place.set(done + 1);
+            timeout = Timeout::Now;
+        }
+        Ok(())
+    }
+}
+
+fn callback(subscription: Handle<Subscriber>) -> Result<(EventFn, User), Fault> {
+    let using = subscription.enter()?;
+    let callback = using.callback.as_ref();
+    let none = || Fault::invalid("there is no function for events: eph_subscription_on_event");
+    callback.map(|callback| (callback.function, callback.user)).ok_or_else(none)
+}
+
+#[inline(always)]
+fn take(
+    subscription: Handle<Subscriber>,
+    timeout: Timeout,
+    place: Place<EventView>,
+) -> Result<(), Fault> {
+    subscription.enter()?.lend(KIND_EVENT, |subscriber, handle| {
+        let event = next(subscriber, timeout)?;
+        show_envelope(&event, handle, place);
+        Ok(Lent::Envelope(event))
+    })
+}
+
+#[inline(always)]
+fn next(subscriber: &mut Subscriber, timeout: Timeout) -> Result<Envelope<'_>, Fault> {
+    let closed = timeout != Timeout::Never && subscriber.subscription.is_closed();
+    let event = match timeout {
+        Timeout::Now => subscriber.subscription.try_recv()?,
+        Timeout::After(time) => subscriber.subscription.recv_timeout(time)?,
+        Timeout::Never => subscriber.subscription.recv()?,
+    };
+    match event {
+        Some(event) => Ok(event),
+        None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
+        None => Err(Code::TimedOut.into()),
+    }
+}
+
+fn options_of(options: &SubscriptionOptions) -> Result<ephapse::SubscriptionOptions, Fault> {
+    let flow = match options.flow {
+        0 => Flow::Block,
+        1 => Flow::DropOldest,
+        _ => return Err(Fault::invalid("flow is none of EPH_FLOW_…")),
+    };
+    let new = ephapse::SubscriptionOptions::default().flow(flow);
+    Ok(match wait_of(options.wait, options.spin_ns)? {
+        Some(wait) => new.wait(wait),
+        None => new,
+    })
+}

@@ -1,0 +1,97 @@
+//! C programs for tests: compiled, linked with the library that was just built, and run.
+#![allow(dead_code, unreachable_pub)] // each test binary uses its part
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What every compiler must be content with.
+pub const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
+/// What makes a program look at its own memory.
+pub const SANITIZED: [&str; 3] =
+    ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
+
+/// A folder for programs and domains, with the library in it as it is installed.
+pub struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["libephapse.so", "libephapse.so.0"] {
+            symlink(built("libephapse_ffi.so"), dir.path().join(name)).unwrap();
+        }
+        symlink(built("libephapse_ffi.a"), dir.path().join("libephapse.a")).unwrap();
+        Self { dir }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A directory for a domain, which is not there yet.
+    pub fn domain(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    /// Compiles a program of `tests/c` or `examples` as C99, linked with the dynamic library.
+    pub fn program(&self, source: &str, flags: &[&str]) -> PathBuf {
+        let name = Path::new(source).file_stem().unwrap().to_str().unwrap();
+        let program = self.dir.path().join(format!("{name}-{}", flags.len()));
+        let dir = self.dir.path().display();
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=c99", "-D_GNU_SOURCE", "-g", "-O1", "-pthread"]).args(STRICT);
+        compiler.args(flags).arg("-I").arg(root().join("include")).arg("-o").arg(&program);
+        compiler.arg(root().join(source)).arg(format!("-L{dir}"));
+        compiler.args(["-lephapse", &format!("-Wl,-rpath,{dir}"), "-lm"]);
+        succeed(&mut compiler);
+        program
+    }
+}
+
+/// The crate's own folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A library that was built beside this test.
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let deps = test.parent().unwrap();
+    let places = [deps.join(name), deps.parent().unwrap().join(name)];
+    places.into_iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{name} is not built"))
+}
+
+/// Runs a command that must succeed, and shows what it said if it does not.
+pub fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{command:?}\n{}\n{said}", output.status);
+    output
+}
+
+/// What looks at a program's memory: the sanitizers, or valgrind if `EPHAPSE_VALGRIND` is set.
+pub fn checks() -> &'static [&'static str] {
+    if uses_valgrind() { &[] } else { &SANITIZED }
+}
+
+fn uses_valgrind() -> bool {
+    std::env::var_os("EPHAPSE_VALGRIND").is_some()
+}
+
+/// Runs a program that was compiled with [`checks`], which must find nothing.
+pub fn run(program: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "240"]);
+    if uses_valgrind() {
+        command.args(["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"]);
+        // What runs until the process ends is possibly lost.
+        command.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
+    }
+    command.arg(program);
+    command.args(args).env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0");
+    succeed(command.env("UBSAN_OPTIONS", "print_stacktrace=1"))
+}
