@@ -162,8 +162,10 @@ static void hubs_and_links(void) {
     CHECK(strcmp(eph_last_error_message(), eph_strerror(EPH_EFULL)) == 0);
     EXPECT(EPH_EFULL, eph_link_send(link, EPH_RAW, bytes, 1000, SECOND / 1000));
     OK(eph_hub_free(hub));
-    EXPECT(EPH_EPEERGONE, eph_hub_take(a, 10 * SECOND, &event));
-    EXPECT(EPH_EPEERGONE, eph_link_send(link, EPH_RAW, bytes, 1, EPH_NOW));
+    code = eph_hub_take(a, 10 * SECOND, &event); /* by whichever is seen first */
+    CHECK(code == EPH_ELINKCLOSED || code == EPH_EPEERGONE);
+    code = eph_link_send(link, EPH_RAW, bytes, 1, EPH_NOW);
+    CHECK(code == EPH_ELINKCLOSED || code == EPH_EPEERGONE);
     OK(eph_link_free(link));
     small.send_capacity = 12345;
     EXPECT(EPH_ESEGMENT, eph_link_to_z(a, "b", &small, &link));

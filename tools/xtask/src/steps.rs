@@ -100,7 +100,7 @@ pub(crate) const STEPS: &[Step] = &[
             vec![
                 Line::new(exchange).env("EPHAPSE_EVENTS", "1000000").expect(tests_ran),
                 Line::new(fuzz).env("EPHAPSE_RUNS", "20").expect(tests_ran),
-                Line::new("cargo test -p ephapse-ffi --test programs every_function")
+                Line::new("cargo test -p ephapse-ffi --test programs every")
                     .env("EPHAPSE_VALGRIND", "1")
                     .expect(tests_ran),
                 Line::new(&install),
