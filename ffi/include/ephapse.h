@@ -79,8 +79,8 @@
  *   - Structs of options begin with their size. eph_…_init() sets it, and zeros elsewhere; zero is
  *     always the default. NULL in the place of options: all defaults.
  *   - The library never prints, installs no signal handlers, and starts threads that block all
- *     signals: one in each process that has hubs, one for each supervisor, and one that makes sleep
- *     certain. Only if the library itself is at fault may Rust's runtime write to standard error.
+ *     signals: one in each process that has hubs, one for each supervisor, one that makes sleep
+ *     certain, and one that wakes listeners where a subject has more than eight. Only if the library itself is at fault may Rust's runtime write to standard error.
  *
  *
  * THREADS

@@ -170,6 +170,7 @@ fn latency_by_other_ways() {
         assert!(result["detours"].as_u64() < Some(600), "{result}");
     }
     assert_eq!(bench.latency("--path broadcast --wait block")["wait"], "block");
+    assert_eq!(bench.latency("--path broadcast --hubs 10")["hubs"], 10);
     assert_eq!(bench.latency("--path auto --wait block --timestamps off")["timestamps"], false);
 }
 
@@ -298,6 +299,7 @@ fn wrong_use_is_refused() {
     bench.refused("throughput --path auto --batch 2", "one by one");
     bench.refused("latency --path auto --links 2", "--links");
     bench.refused("latency --path broadcast --layer ring", "--path");
+    bench.refused("latency --hubs 3", "--path broadcast");
     bench.refused("fanout --subscribers 0", "--subscribers");
     bench.refused("fanout --burst 5000", "--burst");
     bench.refused("failover --how gently", "--how");

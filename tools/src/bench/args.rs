@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail, ensure};
 use clap::value_parser;
-use ephapse::Wait;
 use serde::{Deserialize, Serialize};
 
+use super::modes::Switch;
+pub(crate) use super::modes::{Layer, PathMode, Via, WaitMode};
 use super::{failover, fanout, join, reconnect};
 
 /// Payload of an event of one cache line.
@@ -44,6 +45,7 @@ Examples:
   ephapse bench throughput --timestamps off
   ephapse bench throughput --batch 16 --json | jq .ratio
   ephapse bench latency --path broadcast           published, for whoever subscribes
+  ephapse bench latency --path broadcast --hubs 100
   ephapse bench fanout --subscribers 50            what each further subscription costs
   ephapse bench failover --how close               from a link's end to the first broadcast")]
 pub(crate) struct BenchArgs {
@@ -98,6 +100,10 @@ struct Common {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     links: u32,
 
+    /// Hubs in the domain; all but two are idle, and publish what both sides subscribe to.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(2..=1000))]
+    hubs: u32,
+
     /// The processors of the two processes [default: the first two available].
     #[arg(long, value_name = "A,B", value_parser = cpu_pair)]
     cpus: Option<(usize, usize)>,
@@ -123,56 +129,6 @@ struct Common {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Switch {
-    On,
-    Off,
-}
-
-/// How readers wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WaitMode {
-    /// Look again at once.
-    Spin,
-    /// Sleep at once.
-    Block,
-    /// Spin a while, then sleep.
-    Adaptive,
-}
-
-/// Which way events take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PathMode {
-    /// A link, used directly.
-    Link,
-    /// Published, without a link: the broadcast.
-    Broadcast,
-    /// Published, with a link to the subscriber: what the publisher chooses then.
-    Auto,
-}
-
-/// Which interface is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Via {
-    /// Typed events.
-    Rust,
-    /// The C ABI, called by a program in C.
-    C,
-}
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Layer {
-    /// Typed events through hubs and a link.
-    Hub,
-    /// Records of 56 bytes through two rings.
-    Ring,
-}
-
 /// What both processes need to know.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
@@ -182,6 +138,8 @@ pub(crate) struct Setup {
     pub(crate) wait: WaitMode,
     /// Links in the set of each reader.
     pub(crate) links: u32,
+    /// Hubs in the domain.
+    pub(crate) hubs: u32,
     /// This process's processor and the child's.
     pub(crate) cpus: (usize, usize),
     /// Whether events carry their time.
@@ -266,6 +224,7 @@ impl Common {
             size: self.size.unwrap_or(if bare { BARE_BODY } else { SIZE_DEFAULT }) as usize,
             wait: self.wait.unwrap_or(usual_wait),
             links: self.links,
+            hubs: self.hubs,
             cpus: choose_cpus(self.cpus, available)?,
             timestamps: !bare && self.timestamps != Some(Switch::Off),
             layer: self.layer,
@@ -275,6 +234,10 @@ impl Common {
         ensure!(
             setup.path == PathMode::Link || setup.links == 1,
             "--links is about links that are used directly: leave it out, or --path"
+        );
+        ensure!(
+            setup.path != PathMode::Link || setup.hubs == 2,
+            "--hubs is about what is published: say --path broadcast, or leave it out"
         );
         ensure!(
             setup.via == Via::Rust
@@ -323,16 +286,6 @@ impl Common {
             self.rounds
         );
         Ok(Plan { setup, per_round, rounds: self.rounds, batch, json: self.json })
-    }
-}
-
-impl From<WaitMode> for Wait {
-    fn from(mode: WaitMode) -> Wait {
-        match mode {
-            WaitMode::Spin => Wait::Spin,
-            WaitMode::Block => Wait::Block,
-            WaitMode::Adaptive => Wait::default(),
-        }
     }
 }
 

@@ -40,11 +40,27 @@ const TRIAL_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Joined {
     hub: Hub,
     path: PathMode,
+    /// Hubs in the domain.
+    hubs: usize,
+    idle: Vec<Hub>,
 }
 
-/// The parent's hub joins.
+/// The parent's hubs join.
 pub(super) fn join_ping(domain: &Path, setup: &Setup) -> Result<Joined> {
-    Joined::new(PING, domain, setup)
+    let mut joined = Joined::new(PING, domain, setup)?;
+    joined.idle = (2..setup.hubs).map(|number| idle(number, domain)).collect::<Result<_>>()?;
+    Ok(joined)
+}
+
+/// A hub that could publish what either side wants, and does not.
+fn idle(number: u32, domain: &Path) -> Result<Hub> {
+    let name = format!("idle-{number}");
+    let hub = Hub::builder(&name).domain(Domain::at(domain)).connect();
+    let hub = hub.with_context(|| format!("the hub \"{name}\" cannot join"))?;
+    for subject in [QUESTIONS, ANSWERS] {
+        drop(hub.publisher::<Bytes>(subject)?);
+    }
+    Ok(hub)
 }
 
 /// The child's hub joins.
@@ -58,7 +74,7 @@ impl Joined {
         let hub = hub.timestamps(setup.timestamps).broadcast_capacity(broadcast_capacity(setup));
         let hub = if setup.path == PathMode::Broadcast { hub.links_for(0) } else { hub };
         let hub = hub.connect().with_context(|| format!("the hub \"{name}\" cannot join"))?;
-        Ok(Joined { hub, path: setup.path })
+        Ok(Joined { hub, path: setup.path, hubs: setup.hubs as usize, idle: Vec::new() })
     }
 
     /// The parent's side, when the child's hub has joined.
@@ -122,13 +138,14 @@ struct Ends<T: BusTraffic> {
     /// The number, among all that the other hub publishes, of its first event that counts.
     first: u64,
     _link: Option<Link>,
+    _idle: Vec<Hub>,
     hub: SharedHub,
 }
 
 impl<T: BusTraffic> Ends<T> {
     /// Both sides at the same time: publish, subscribe, and wait until events go the wanted way.
     fn settle(
-        Joined { hub, path }: Joined,
+        Joined { hub, path, hubs, idle }: Joined,
         link: Option<Link>,
         traffic: T,
         out: &str,
@@ -154,8 +171,14 @@ impl<T: BusTraffic> Ends<T> {
                 break event.sequence() + 1;
             }
         };
+        while subscription.source_count() + 1 < hubs {
+            ensure!(Instant::now() < deadline, "not all of {hubs} hubs are followed");
+            ensure!(subscription.try_recv()?.is_none(), "an event before its time");
+            thread::sleep(TRIAL_PAUSE);
+        }
         let hub = SharedHub(Arc::new(Mutex::new(Some(hub))));
-        Ok(Ends { traffic, publisher, subscription, way, first, _link: link, hub })
+        let (_link, _idle) = (link, idle);
+        Ok(Ends { traffic, publisher, subscription, way, first, _link, _idle, hub })
     }
 }
 

@@ -35,6 +35,7 @@ mod host;
 mod hub_side;
 mod join;
 mod latency;
+mod modes;
 mod reconnect;
 mod report;
 mod rival;

@@ -19,6 +19,8 @@ pub(super) struct Conditions {
     event: &'static str,
     layer: Layer,
     path: PathMode,
+    /// Hubs in the domain, beside those that hold idle links.
+    hubs: u32,
     /// Events of the one process that went another way.
     pub(super) detours: u64,
     timestamps: bool,
@@ -39,6 +41,7 @@ impl Conditions {
             },
             layer: setup.layer,
             path: setup.path,
+            hubs: setup.hubs,
             detours: 0,
             timestamps: setup.timestamps,
             cpus: [setup.cpus.0, setup.cpus.1],
@@ -307,6 +310,10 @@ fn what(conditions: &Conditions, wait: WaitMode, payload_bytes: usize, links: u3
         (PathMode::Link, links) => format!(", {links} links"),
         (PathMode::Broadcast, _) => ", broadcast".to_owned(),
         (PathMode::Auto, _) => ", published over a link".to_owned(),
+    };
+    let links = match conditions.hubs {
+        2 => links,
+        hubs => format!("{links} among {hubs} hubs"),
     };
     let links = match conditions.detours {
         0 => links,

@@ -66,7 +66,7 @@ impl Session {
             move || halt.stop(Stop::Interrupted)
         })
         .context("cannot watch for signals")?;
-        if setup.links > 1 {
+        if setup.links > 1 || setup.hubs > 2 {
             // The supervisor and the child inherit it.
             host::raise_descriptor_limit()?;
         }
