@@ -9,6 +9,9 @@ use crate::protocol::{
 };
 use core::fmt::Debug;
 
+/// The version that the preamble of a message has.
+pub const VERSION: u16 = crate::protocol::PROTOCOL_VERSION;
+
 /// Decodes bytes from anywhere as a message to the supervisor and as one to a hub.
 ///
 /// # Panics

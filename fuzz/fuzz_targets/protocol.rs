@@ -7,11 +7,8 @@ compile_error!(
     "this target needs RUSTFLAGS=\"--cfg ephapse_fuzz\"; use `cargo xtask fuzz protocol`"
 );
 
-use ephapse::fuzzing::{decode_both, round_trip};
+use ephapse::fuzzing::{VERSION, decode_both, round_trip};
 use libfuzzer_sys::fuzz_target;
-
-/// The version in front of every message; another one would keep the archives from being read.
-const VERSION: u16 = 2;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((how, bytes)) = bytes.split_first() else { return };
