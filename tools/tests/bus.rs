@@ -91,6 +91,24 @@ fn events_for_people() {
 }
 
 #[test]
+fn how_long_after_the_start_events_came() {
+    let domain = Domain::new();
+    let objects = domain.start("sub a.* --count 2 --json --since-start");
+    let text = domain.start("sub a.* --count 2 --since-start");
+    assert!(domain.run("pub a.b --count 2 --wait-for 2").status.success());
+    let times: Vec<_> = objects.objects().iter().map(|o| o["since_start_ns"].as_u64()).collect();
+    assert!(times[0] > Some(0) && times[0] < times[1], "{times:?}");
+    let lines = text.lines();
+    let seconds = lines.iter().map(|line| {
+        let (seconds, rest) = line.trim_start().split_once("  ").expect("two columns");
+        assert!(rest.starts_with("a.b  "), "{line}");
+        seconds.parse().expect("a number")
+    });
+    let seconds: Vec<f64> = seconds.collect();
+    assert!(seconds[0] > 0.0 && seconds[0] <= seconds[1], "{lines:?}");
+}
+
+#[test]
 fn who_comes_and_goes() {
     let domain = Domain::new();
     let objects = domain.start("sub ephapse.> --json --count 2");

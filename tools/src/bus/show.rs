@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
+use std::time::Duration;
 
 use ephapse::Envelope;
 use ephapse::event::ExtensionView;
@@ -34,19 +35,30 @@ impl Form {
         }
     }
 
-    /// Prints an event.
+    /// Prints an event, and how long after the start it came, if that is of interest.
     #[inline]
-    pub(super) fn write(self, event: &Envelope<'_>, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(
+        self,
+        event: &Envelope<'_>,
+        since_start: Option<Duration>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         match self {
             Form::Raw => {
                 out.write_all(event.bytes())?;
                 out.write_all(b"\n")
             }
             Form::Json => {
-                serde_json::to_writer(&mut *out, &Object::of(event))?;
+                let since_start_ns = since_start.map(|time| time.as_nanos() as u64);
+                serde_json::to_writer(&mut *out, &Object { since_start_ns, ..Object::of(event) })?;
                 out.write_all(b"\n")
             }
-            Form::Human => human(event, out),
+            Form::Human => {
+                if let Some(time) = since_start {
+                    write!(out, "{:>12.6}  ", time.as_secs_f64())?;
+                }
+                human(event, out)
+            }
         }
     }
 }
@@ -150,6 +162,8 @@ pub(super) struct Object<'a> {
     timestamp_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_start_ns: Option<u64>,
     schema: SchemaId,
     /// What it says, for events that everybody knows; else the payload.
     #[serde(flatten)]
@@ -203,6 +217,7 @@ impl<'a> Object<'a> {
             sequence: event.sequence(),
             timestamp_ns: event.timestamp().map(|time| time.monotonic_ns()),
             age_ns: event.timestamp().map(|time| time.age_ns()),
+            since_start_ns: None,
             schema: SchemaId(event.schema()),
             content,
             beside: event.extension().map(Beside::of),

@@ -38,7 +38,7 @@ events are on ephapse.hub.joined, ephapse.hub.left, ephapse.link.established, ep
 
 Examples:
   ephapse sub robot.pose 'camera.*.frame'          what is published, until Ctrl-C
-  ephapse sub 'ephapse.>'                          who comes and goes
+  ephapse sub 'ephapse.>' --since-start            who comes and goes, and when
   ephapse sub log.lines --raw > copy.log           payloads, a line each
   ephapse sub '>' --json | jq .subject             an object for each event
   ephapse sub robot.stop --count 1 --timeout 10s   waits for one event; fails without it")]
@@ -59,6 +59,11 @@ pub(crate) struct SubArgs {
     #[arg(long)]
     json: bool,
 
+    /// Print how long after the start of this command each event came: seconds before the line, or
+    /// `since_start_ns`.
+    #[arg(long, conflicts_with = "raw")]
+    since_start: bool,
+
     /// Do not hold publishers up: rather lose the oldest events.
     #[arg(long)]
     drop_oldest: bool,
@@ -78,6 +83,7 @@ pub(crate) struct SubArgs {
 
 /// Prints until there is enough, or SIGINT or SIGTERM.
 pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
+    let start = args.since_start.then(Instant::now);
     let (stop_reader, stop_writer) = UnixStream::pair().context("cannot make a socket pair")?;
     let stop =
         signals::watch_once(move || drop(stop_writer)).context("cannot watch for signals")?;
@@ -91,6 +97,7 @@ pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
     let mut printer = Printer {
         subscription,
         form: Form::of(args.raw, args.json),
+        start,
         data: Data::open()?,
         wanted: args.count.unwrap_or(u64::MAX),
         timeout: args.timeout,
@@ -127,6 +134,8 @@ enum Ended {
 struct Printer<'a> {
     subscription: Subscription,
     form: Form,
+    /// When it began, if that is of interest.
+    start: Option<Instant>,
     data: Data,
     wanted: u64,
     timeout: Option<Duration>,
@@ -163,8 +172,10 @@ impl Printer<'_> {
         while !self.stop.is_set() {
             match self.subscription.recv_timeout(LINGER) {
                 Ok(Some(event)) => {
-                    let Printer { form, data, books, .. } = self;
-                    print(&event, *form, data, books)?;
+                    let Printer { form, start, data, books, .. } = self;
+                    let since_start = start.map(|start| start.elapsed());
+                    books.count(&event);
+                    data.put(|out| form.write(&event, since_start, out))?;
                     drop(event);
                     if self.books.events >= self.wanted {
                         return Ok(true);
@@ -211,13 +222,6 @@ impl Printer<'_> {
     }
 }
 
-#[inline]
-fn print(event: &Envelope<'_>, form: Form, data: &mut Data, books: &mut Books) -> Result<()> {
-    books.events += 1;
-    books.bytes += event.bytes().len() as u64;
-    data.put(|out| form.write(event, out))
-}
-
 /// What has come, and what has not.
 #[derive(Debug, Default)]
 struct Books {
@@ -233,6 +237,12 @@ struct Books {
 }
 
 impl Books {
+    #[inline]
+    fn count(&mut self, event: &Envelope<'_>) {
+        self.events += 1;
+        self.bytes += event.bytes().len() as u64;
+    }
+
     #[cold]
     fn trouble(&mut self, error: RecvError, ui: &Ui) -> Result<()> {
         match error {
