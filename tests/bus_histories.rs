@@ -40,7 +40,7 @@ fn child_entry() {
     match roles::role().as_deref() {
         None => {}
         Some("member") => member::play(),
-        Some("supervisor") => plan::supervise(),
+        Some("supervisor") => common::supervisor::serve(),
         Some(other) => panic!("no role {other}"),
     }
 }

@@ -7,9 +7,10 @@ mod numbered;
 
 use common::random::Random;
 use common::roles::{self, Child, LONG, eventually};
+use common::supervisor::{self, Place};
 use common::{Pose, pose};
 use ephapse::limits::RETURN_MS;
-use ephapse::{Domain, Error, Hub, HubBuilder, Link, Path, RefusalCode, Subscription, Supervisor};
+use ephapse::{Domain, Error, Hub, HubBuilder, Link, Path, RefusalCode, Subscription};
 use numbered::{Count, Counter, SUBJECT, Seen, Stream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ const RETURN: Duration = Duration::from_millis(RETURN_MS + 200);
 fn child_entry() {
     match roles::role().as_deref() {
         None => {}
-        Some("supervisor") => supervise(),
+        Some("supervisor") => supervisor::serve(),
         Some("counter") => numbered::count(),
         Some("away") => away(),
         Some("host") => host(),
@@ -31,43 +32,12 @@ fn child_entry() {
     }
 }
 
-fn supervise() {
-    let supervisor = Supervisor::bind(roles::domain()).unwrap();
-    roles::tell("serving");
-    supervisor.run().unwrap();
+fn builder(place: &Place, name: &str) -> HubBuilder {
+    Hub::builder(name).domain(place.domain.clone()).patience(LONG)
 }
 
-/// A domain whose supervisor is another process.
-struct Place {
-    supervisor: Child,
-    domain: Domain,
-    _dir: tempfile::TempDir,
-}
-
-fn start_supervisor(domain: &Domain) -> Child {
-    let mut child = Child::start("supervisor", domain, "supervisor");
-    child.expect("serving");
-    child
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let domain = Domain::at(dir.path().join("domain"));
-        Self { supervisor: start_supervisor(&domain), domain, _dir: dir }
-    }
-
-    fn start(&mut self) {
-        self.supervisor = start_supervisor(&self.domain);
-    }
-
-    fn builder(&self, name: &str) -> HubBuilder {
-        Hub::builder(name).domain(self.domain.clone()).patience(LONG)
-    }
-
-    fn hub(&self, name: &str) -> Hub {
-        self.builder(name).connect().unwrap()
-    }
+fn join(place: &Place, name: &str) -> Hub {
+    builder(place, name).connect().unwrap()
 }
 
 /// Waits until a hub finds a supervisor that knows so many.
@@ -79,7 +49,7 @@ fn known(hub: &Hub, hubs: usize) {
 fn restarts_during_a_stream(test: &str, linked: bool) {
     let mut random = Random::for_test(test);
     let mut place = Place::new();
-    let mut hub = place.hub("publisher");
+    let mut hub = join(&place, "publisher");
     let mut counters = ["one", "two"].map(|name| Counter::start(&place.domain, name));
     let mut stream = Stream::of(&hub);
     let names = if linked { &["one", "two"][..] } else { &[] };
@@ -141,7 +111,7 @@ fn stamp(subscription: &mut Subscription) -> u64 {
 
 /// New hubs, publishers, subscriptions and links find those of before, and the other way round.
 fn afterwards(place: &Place, old: &mut Hub) {
-    let mut new = place.hub("new");
+    let mut new = join(place, "new");
     let mut at_old = old.subscribe(["after.new"]).unwrap();
     let mut at_new = new.subscribe(["after.>"]).unwrap();
     let mut of_old = old.publisher::<Pose>("after.old").unwrap();
@@ -160,7 +130,7 @@ fn afterwards(place: &Place, old: &mut Hub) {
     assert_eq!(event.get::<Pose>().unwrap().stamp_ns, 7);
     drop(event);
     eventually("the link is used", || of_old.send(&pose(0)).unwrap().path == Path::Links);
-    let reader = place.hub("reader");
+    let reader = join(place, "reader");
     let mut late = reader.subscribe([SUBJECT]).unwrap();
     let mut stream = old.publisher::<Pose>(SUBJECT).unwrap();
     assert_eq!(stream.send(&pose(5)).unwrap().receivers, 3);
@@ -203,7 +173,7 @@ struct Away {
 impl Away {
     fn new() -> Self {
         let place = Place::new();
-        let watcher = place.hub("watcher");
+        let watcher = join(&place, "watcher");
         let stream = watcher.subscribe([SUBJECT]).unwrap();
         let mut child = Child::start("away", &place.domain, "a");
         let id = child.hear().parse().unwrap();
@@ -235,7 +205,7 @@ impl Away {
 
     /// One more of that name is turned away.
     fn is_taken(&self) {
-        let error = self.place.builder("a").connect().unwrap_err();
+        let error = builder(&self.place, "a").connect().unwrap_err();
         let Error::Refused { code: RefusalCode::NameTaken, .. } = error else { panic!("{error}") };
     }
 }
@@ -243,7 +213,7 @@ impl Away {
 #[test]
 fn who_comes_back_in_time_has_its_name() {
     let mut away = Away::new();
-    let new = away.place.hub("a");
+    let new = join(&away.place, "a");
     assert_ne!(new.id(), away.id);
     away.is_taken();
     away.child.go_on();
@@ -260,7 +230,7 @@ fn who_comes_back_too_late_finds_its_name_taken() {
     let mut away = Away::new();
     // Sleep: until those who come back have had their time.
     std::thread::sleep(RETURN);
-    let new = away.place.hub("a");
+    let new = join(&away.place, "a");
     away.child.go_on();
     away.publishes();
     // It tries again and again meanwhile.

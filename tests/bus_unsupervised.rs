@@ -7,8 +7,9 @@ mod numbered;
 
 use common::pose;
 use common::roles::{self, Child, LONG, eventually};
+use common::supervisor::{self, Place};
 use ephapse::limits::RETURN_MS;
-use ephapse::{Domain, Hub, HubBuilder, Path, Subscription, Supervisor};
+use ephapse::{Domain, Hub, HubBuilder, Path, Subscription};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid, fork};
 use numbered::{Count, Counter, SUBJECT, Stream};
@@ -23,19 +24,13 @@ const TOO_LONG: Duration = Duration::from_millis(RETURN_MS + 1000);
 fn child_entry() {
     match roles::role().as_deref() {
         None => {}
-        Some("supervisor") => supervise(),
+        Some("supervisor") => supervisor::serve(),
         Some("counter") => numbered::count(),
         Some("host") => host(),
         Some("peer") => peer(),
         Some("reader") => reader(),
         Some(other) => panic!("no role {other}"),
     }
-}
-
-fn supervise() {
-    let supervisor = Supervisor::bind(roles::domain()).unwrap();
-    roles::tell("serving");
-    supervisor.run().unwrap();
 }
 
 /// Hosts the domain's supervisor and publishes, as most do who are one of a kind.
@@ -112,19 +107,11 @@ fn fork_one_that_stays() -> Pid {
 
 /// A hub here and a peer elsewhere that read each other.
 struct Pair {
-    supervisor: Child,
+    place: Place,
     peer: Child,
     stream: Stream,
     subscription: Subscription,
     hub: Hub,
-    domain: Domain,
-    _dir: tempfile::TempDir,
-}
-
-fn start_supervisor(domain: &Domain) -> Child {
-    let mut child = Child::start("supervisor", domain, "supervisor");
-    child.expect("serving");
-    child
 }
 
 impl Pair {
@@ -136,20 +123,18 @@ impl Pair {
     }
 
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let domain = Domain::at(dir.path().join("domain"));
-        let supervisor = start_supervisor(&domain);
-        let mut peer = Child::start("peer", &domain, "peer");
+        let place = Place::new();
+        let mut peer = Child::start("peer", &place.domain, "peer");
         peer.expect("there");
-        let hub = Hub::builder("here").domain(domain.clone()).connect().unwrap();
+        let hub = Hub::builder("here").domain(place.domain.clone()).connect().unwrap();
         let subscription = hub.subscribe([SUBJECT]).unwrap();
         let publisher = hub.publisher("to.peer").unwrap();
         let stream = Stream { publisher, sent: 0 };
-        Self { supervisor, peer, stream, subscription, hub, domain, _dir: dir }
+        Self { place, peer, stream, subscription, hub }
     }
 
     fn loses_supervisor(&mut self) {
-        self.supervisor.kill();
+        self.place.supervisor.kill();
         eventually("the supervisor is gone", || self.hub.hubs().is_err());
         self.goes_on();
     }
@@ -253,7 +238,7 @@ fn a_subscription_that_ends_in_a_hub_that_goes_on() {
 #[test]
 fn what_it_published_is_no_longer_held() {
     let mut pair = Pair::new();
-    let mut reader = Child::start("reader", &pair.domain, "reader");
+    let mut reader = Child::start("reader", &pair.place.domain, "reader");
     reader.expect("there");
     let mut looks = || {
         reader.say("look");
@@ -269,36 +254,32 @@ fn what_it_published_is_no_longer_held() {
 /// A subscriber that is stopped while the supervisor is restarted, for longer than hubs have to come
 /// back.
 struct Stopped {
-    supervisor: Child,
+    place: Place,
     counter: Counter,
     stream: Stream,
     hub: Hub,
-    domain: Domain,
-    _dir: tempfile::TempDir,
 }
 
 impl Stopped {
     fn new(linked: bool, build: impl Fn(HubBuilder) -> HubBuilder) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let domain = Domain::at(dir.path().join("domain"));
-        let supervisor = start_supervisor(&domain);
-        let builder = Hub::builder("publisher").domain(domain.clone());
+        let place = Place::new();
+        let builder = Hub::builder("publisher").domain(place.domain.clone());
         let mut hub = build(builder).connect().unwrap();
-        let counter = Counter::start(&domain, "counter");
+        let counter = Counter::start(&place.domain, "counter");
         let mut stream = Stream::of(&hub);
         if linked {
             hub.link_to("counter").unwrap();
             stream.send_until(1, Path::Links);
         }
         stream.send(1);
-        Self { supervisor, counter, stream, hub, domain, _dir: dir }
+        Self { place, counter, stream, hub }
     }
 
     /// It sleeps through all of it, and is counted on all the time.
     fn sleeps_through_a_restart(&mut self, between: Duration) {
-        self.supervisor.kill();
+        self.place.supervisor.kill();
         self.counter.0.stop();
-        self.supervisor = start_supervisor(&self.domain);
+        self.place.start();
         eventually("the publisher is known", || self.hub.hubs().is_ok_and(|all| all.len() == 1));
         let until = Instant::now() + TOO_LONG;
         while Instant::now() < until {

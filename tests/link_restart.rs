@@ -5,59 +5,44 @@ mod common;
 #[path = "common/numbered.rs"]
 mod numbered;
 
-use common::roles::{self, Child, LONG, eventually};
-use ephapse::{Domain, Error, Hub, Link, Path, RefusalCode, Subscription, Supervisor};
+use common::roles::{self, LONG, eventually};
+use common::supervisor::{self, Place};
+use ephapse::{Error, Hub, Link, Path, RefusalCode, Subscription};
 use numbered::{Count, SUBJECT, Seen, Stream};
 
 #[test]
 fn child_entry() {
     match roles::role().as_deref() {
         None => {}
-        Some("supervisor") => supervise(),
+        Some("supervisor") => supervisor::serve(),
         Some(other) => panic!("no role {other}"),
     }
 }
 
-fn supervise() {
-    let supervisor = Supervisor::bind(roles::domain()).unwrap();
-    roles::tell("serving");
-    supervisor.run().unwrap();
-}
-
-fn start_supervisor(domain: &Domain) -> Child {
-    let mut child = Child::start("supervisor", domain, "supervisor");
-    child.expect("serving");
-    child
-}
-
 /// Two hubs with a link that the first has opened.
 struct Pair {
-    supervisor: Child,
+    place: Place,
     publisher: Hub,
     reader: Hub,
     link: Link,
-    domain: Domain,
-    _dir: tempfile::TempDir,
 }
 
 impl Pair {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let domain = Domain::at(dir.path().join("domain"));
-        let supervisor = start_supervisor(&domain);
-        let hub = |name| Hub::builder(name).domain(domain.clone()).patience(LONG);
+        let place = Place::new();
+        let hub = |name| Hub::builder(name).domain(place.domain.clone()).patience(LONG);
         let mut publisher = hub("publisher").connect().unwrap();
         let reader = hub("reader").connect().unwrap();
         let link = publisher.link_to("reader").unwrap();
-        Self { supervisor, publisher, reader, link, domain, _dir: dir }
+        Self { place, publisher, reader, link }
     }
 
     fn restart(&mut self) {
-        self.supervisor.kill();
+        self.place.supervisor.kill();
         for hub in [&self.publisher, &self.reader] {
             eventually("it is gone", || hub.hubs().is_err());
         }
-        self.supervisor = start_supervisor(&self.domain);
+        self.place.start();
         for hub in [&self.publisher, &self.reader] {
             eventually("both are known", || hub.hubs().is_ok_and(|all| all.len() == 2));
         }
@@ -110,12 +95,12 @@ fn the_next_supervisor_knows_them() {
 #[test]
 fn one_that_ends_meanwhile_is_not_known_again() {
     let mut pair = Pair::new();
-    pair.supervisor.kill();
+    pair.place.supervisor.kill();
     for hub in [&pair.publisher, &pair.reader] {
         eventually("it is gone", || hub.hubs().is_err());
     }
     assert!(pair.reader.unlink("publisher").unwrap());
-    pair.supervisor = start_supervisor(&pair.domain);
+    pair.place.start();
     for hub in [&pair.publisher, &pair.reader] {
         eventually("both are known", || hub.hubs().is_ok_and(|all| all.len() == 2));
     }

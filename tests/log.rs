@@ -3,29 +3,18 @@
 mod common;
 
 use common::roles::{self, Child, eventually};
-use ephapse::{Domain, Hub, Supervisor};
+use common::supervisor::{self, Place};
+use ephapse::Hub;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn child_entry() {
     match roles::role().as_deref() {
         None => {}
-        Some("supervisor") => supervise(),
+        Some("supervisor") => supervisor::serve(),
         Some("crowd") => crowd(),
         Some(other) => panic!("no role {other}"),
     }
-}
-
-fn supervise() {
-    let supervisor = Supervisor::bind(roles::domain()).unwrap();
-    roles::tell("serving");
-    supervisor.run().unwrap();
-}
-
-fn start_supervisor(domain: &Domain) -> Child {
-    let mut child = Child::start("supervisor", domain, "supervisor");
-    child.expect("serving");
-    child
 }
 
 /// Counts what is said loudly in this process.
@@ -86,29 +75,27 @@ fn crowd() {
 
 #[test]
 fn a_process_says_once_that_the_supervisor_is_gone() {
-    let dir = tempfile::tempdir().unwrap();
-    let domain = Domain::at(dir.path().join("domain"));
-    let mut supervisor = start_supervisor(&domain);
-    let mut crowd = Child::start("crowd", &domain, "crowd");
+    let mut place = Place::new();
+    let mut crowd = Child::start("crowd", &place.domain, "crowd");
     crowd.expect("there");
     for lost in 1..=2 {
-        supervisor.kill();
+        place.supervisor.kill();
         crowd.say("lost");
         crowd.expect(&lost.to_string());
-        supervisor = start_supervisor(&domain);
+        place.start();
         crowd.say("found");
         crowd.expect(&lost.to_string());
     }
     // Those who come later have a supervisor to lose of their own.
-    supervisor.kill();
+    place.supervisor.kill();
     for (what, heard) in [("lost", "3"), ("leave", "left")] {
         crowd.say(what);
         crowd.expect(heard);
     }
-    supervisor = start_supervisor(&domain);
+    place.start();
     crowd.say("join");
     crowd.expect("there");
-    supervisor.kill();
+    place.supervisor.kill();
     crowd.say("lost");
     crowd.expect("4");
 }

@@ -367,8 +367,6 @@ impl Drop for Hub {
             self.accepted.clear();
             self.sender.outbox.with(|outbox| outbox.close());
             self.control.leave(self.shared.key);
-            // A link in it that nobody has accepted refers to what holds the mail.
-            drop(self.shared.mail.take());
         }
     }
 }

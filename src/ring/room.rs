@@ -69,35 +69,26 @@ impl<M: Memory> Writer<M> {
         self.gates.iter().enumerate().min_by_key(|(_, gate)| gate.shadow)
     }
 
-    /// How far the slowest reader lets us write.
-    pub(super) fn look_at_readers(&mut self) -> Result<u64, RingError> {
-        let high = self.position;
-        let mut lowest = None;
-        for index in 0..self.gates.len() {
-            let gate = &mut self.gates[index];
-            let id = gate.id;
-            match gate.look(high) {
-                Ok(position) => {
-                    lowest = Some(lowest.map_or(position, |low: u64| low.min(position)));
-                }
-                Err(gone) => {
-                    let low = self.gates.swap_remove(index).shadow;
-                    return Err(match gone {
-                        Gone::Left => RingError::ReaderLeft { id },
-                        Gone::Lied(claimed) => RingError::ReaderLied { id, claimed, low, high },
-                    });
-                }
-            }
-        }
-        Ok(lowest.map_or(u64::MAX, |low| low + self.memory.capacity() as u64))
+    /// How far the slowest reader lets us write; otherwise the first that is to be waited for no
+    /// longer, which stays until [`look_at_readers`](Self::look_at_readers) tells of it.
+    pub(super) fn glance_at_readers(&mut self) -> Result<u64, (usize, Gone)> {
+        let (high, capacity) = (self.position, self.memory.capacity() as u64);
+        let mut gates = self.gates.iter_mut().enumerate();
+        gates.try_fold(u64::MAX, |lowest, (index, gate)| {
+            let position = gate.look(high).map_err(|gone| (index, gone))?;
+            Ok(lowest.min(position + capacity))
+        })
     }
 
-    /// The same, if all of them are in order.
-    pub(super) fn glance_at_readers(&mut self) -> Option<u64> {
-        let (high, capacity) = (self.position, self.memory.capacity() as u64);
-        self.gates.iter_mut().try_fold(u64::MAX, |lowest, gate| {
-            let position = gate.look(high).ok()?;
-            Some(lowest.min(position + capacity))
+    /// How far the slowest reader lets us write. Who has gone, or lied, is forgotten.
+    pub(super) fn look_at_readers(&mut self) -> Result<u64, RingError> {
+        let high = self.position;
+        self.glance_at_readers().map_err(|(index, gone)| {
+            let Gate { id, shadow: low, .. } = self.gates.swap_remove(index);
+            match gone {
+                Gone::Left => RingError::ReaderLeft { id },
+                Gone::Lied(claimed) => RingError::ReaderLied { id, claimed, low, high },
+            }
         })
     }
 

@@ -198,7 +198,7 @@ impl<M: Memory> Writer<M> {
             return;
         }
         if self.must_look(end) {
-            let Some(gate) = self.glance_at_readers() else { return };
+            let Ok(gate) = self.glance_at_readers() else { return };
             self.learn(gate);
         }
         if end <= self.free {

@@ -4,7 +4,8 @@ use crate::account::{PARTS, PLACES, hub_name};
 use crate::board::{Board, PUBLISHERS};
 use crate::common::random::Random;
 use crate::common::roles::{self, Child, LONG, eventually};
-use ephapse::{Domain, Hub, Supervisor};
+use crate::common::supervisor;
+use ephapse::{Domain, Hub};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -29,19 +30,6 @@ impl Tally {
         self.stops += other.stops;
         self.restarts += other.restarts;
     }
-}
-
-/// A supervisor in a process of its own.
-pub(crate) fn supervise() {
-    let supervisor = Supervisor::bind(roles::domain()).unwrap();
-    roles::tell("serving");
-    supervisor.run().unwrap();
-}
-
-fn start_supervisor(domain: &Domain) -> Child {
-    let mut child = Child::start("supervisor", domain, "supervisor");
-    child.expect("serving");
-    child
 }
 
 /// What has happened, which is told if the history ends badly.
@@ -107,7 +95,7 @@ impl Plan {
         let mut random = Random::seeded(seed);
         let hosted = random.one_in(3);
         let narrow = *random.pick(&[2, 5, 1000]);
-        let supervisor = (!hosted).then(|| start_supervisor(&domain));
+        let supervisor = (!hosted).then(|| supervisor::start(&domain));
         let mut plan = Self {
             log: Log { seed, began: Instant::now(), lines: Vec::new() },
             random,
@@ -277,7 +265,7 @@ impl Plan {
             // Sleep: as between any two steps.
             std::thread::sleep(Duration::from_micros(self.random.below(10_000)));
         }
-        self.supervisor = Some(start_supervisor(&self.domain));
+        self.supervisor = Some(supervisor::start(&self.domain));
         self.log.note("another supervisor is there".to_owned());
         self.all_are_known();
     }

@@ -4,6 +4,7 @@
 pub mod allocations;
 pub mod forbidden;
 pub mod roles;
+pub mod supervisor;
 
 pub(crate) mod host;
 pub(crate) mod page;

@@ -73,9 +73,11 @@ pub(crate) enum Command {
     /// Run a supervisor in the foreground, until SIGINT or SIGTERM.
     Up(up::UpArgs),
     /// List the hubs that have joined a domain.
-    Hubs(listing::HubsArgs),
+    #[command(after_help = listing::HUBS_HELP)]
+    Hubs(listing::ListArgs),
     /// List the links between the hubs of a domain.
-    Links(listing::LinksArgs),
+    #[command(after_help = listing::LINKS_HELP)]
+    Links(listing::ListArgs),
     /// Publish events on a subject.
     Pub(bus::PubArgs),
     /// Print the events on subjects that match a pattern.
@@ -85,7 +87,8 @@ pub(crate) enum Command {
     /// Answer requests on a subject.
     Reply(bus::ReplyArgs),
     /// List the subjects of a domain.
-    Subjects(listing::SubjectsArgs),
+    #[command(after_help = listing::SUBJECTS_HELP)]
+    Subjects(listing::ListArgs),
     /// Show what hubs and supervisor have counted, also of those that are stopped.
     Stat(stat::StatArgs),
     /// Show it at work: four processes, links and a broadcast, this host as the source of events.

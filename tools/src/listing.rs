@@ -9,6 +9,23 @@ use crate::bus::JoinArgs;
 use crate::ui::{Stream, Table, Ui};
 use crate::up;
 
+/// How each is used.
+pub(crate) const HUBS_HELP: &str = "\
+Examples:
+  ephapse hubs
+  ephapse hubs --dir /run/plant
+  ephapse hubs --json | jq -r '.hubs[].name'";
+pub(crate) const LINKS_HELP: &str = "\
+Examples:
+  ephapse links
+  ephapse links --dir /run/plant
+  ephapse links --json | jq -r '.links[] | \"\\(.opener) \\(.acceptor)\"'";
+pub(crate) const SUBJECTS_HELP: &str = "\
+Examples:
+  ephapse subjects
+  ephapse subjects --dir /run/plant
+  ephapse subjects --json | jq -r '.subjects[].subject'";
+
 /// Arguments of all three.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
@@ -18,42 +35,6 @@ pub(crate) struct ListArgs {
 
     #[command(flatten)]
     join: JoinArgs,
-}
-
-/// `ephapse hubs`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  ephapse hubs
-  ephapse hubs --dir /run/plant
-  ephapse hubs --json | jq -r '.hubs[].name'")]
-pub(crate) struct HubsArgs {
-    #[command(flatten)]
-    list: ListArgs,
-}
-
-/// `ephapse links`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  ephapse links
-  ephapse links --dir /run/plant
-  ephapse links --json | jq -r '.links[] | \"\\(.opener) \\(.acceptor)\"'")]
-pub(crate) struct LinksArgs {
-    #[command(flatten)]
-    list: ListArgs,
-}
-
-/// `ephapse subjects`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  ephapse subjects
-  ephapse subjects --dir /run/plant
-  ephapse subjects --json | jq -r '.subjects[].subject'")]
-pub(crate) struct SubjectsArgs {
-    #[command(flatten)]
-    list: ListArgs,
 }
 
 /// Something that a domain has many of.
@@ -91,18 +72,18 @@ fn list<T: Listed>(args: ListArgs, ui: &Ui) -> Result<()> {
 }
 
 /// Prints who has joined.
-pub(crate) fn hubs(args: HubsArgs, ui: &Ui) -> Result<()> {
-    list::<HubEntry>(args.list, ui)
+pub(crate) fn hubs(args: ListArgs, ui: &Ui) -> Result<()> {
+    list::<HubEntry>(args, ui)
 }
 
 /// Prints which hubs are linked.
-pub(crate) fn links(args: LinksArgs, ui: &Ui) -> Result<()> {
-    list::<LinkEntry>(args.list, ui)
+pub(crate) fn links(args: ListArgs, ui: &Ui) -> Result<()> {
+    list::<LinkEntry>(args, ui)
 }
 
 /// Prints what is published.
-pub(crate) fn subjects(args: SubjectsArgs, ui: &Ui) -> Result<()> {
-    list::<SubjectEntry>(args.list, ui)
+pub(crate) fn subjects(args: ListArgs, ui: &Ui) -> Result<()> {
+    list::<SubjectEntry>(args, ui)
 }
 
 #[derive(Serialize)]

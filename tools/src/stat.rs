@@ -39,19 +39,8 @@ const SHOWN: [&str; 11] = [
     "overtaken",
 ];
 
-/// What is shown of the supervisor.
-const FLIGHT: [&str; 10] = [
-    "hubs",
-    "links",
-    "subjects",
-    "subscriptions",
-    "edges",
-    "joins",
-    "leaves",
-    "messages",
-    "refusals",
-    "faults",
-];
+/// What is not shown of the supervisor: it stands above the table, or is the table's own affair.
+const NOT_SHOWN: [&str; 2] = ["epoch", "counters.dropped"];
 
 /// What is also shown as so many a second.
 const RATES: [&str; 2] = ["sent", "received"];
@@ -193,8 +182,11 @@ fn show_supervisor(supervisor: &Result<Flight, Error>, domain: &Path, ui: &Ui) -
     let domain = domain.display();
     let text = format!("supervisor {pid} (run {epoch}) in {domain} {state}; began {since}");
     ui.line(Stream::Out, text)?;
-    let mut table = Table::new(FLIGHT, 0);
-    table.row(FLIGHT.map(|label| count(flight.get(label).unwrap_or(0))));
+    let shown = flight.counters.iter().filter(|(label, _)| !NOT_SHOWN.contains(&&**label));
+    let (labels, counts) = shown.map(|(label, value)| (label.clone(), count(*value))).unzip();
+    let mut table = Table::with_head(labels, 0);
+    let counts: Vec<String> = counts;
+    table.row(counts);
     ui.table(Stream::Out, table)?;
     for trouble in &flight.troubles {
         ui.line(Stream::Out, format_args!("{}  {}", time(trouble.at), trouble.text))?;

@@ -1,4 +1,4 @@
-//! What is sent: a value of an event type, or bytes.
+//! What is sent: a value of an event type, or bytes ([`RawEvent`](super::raw::RawEvent)).
 
 use crate::event::{Encoder, Event};
 
@@ -37,30 +37,5 @@ impl<T: Event> Content for Typed<'_, T> {
     #[inline(always)]
     fn fill(&self, encoder: &mut Encoder, place: &mut [u8]) -> Option<usize> {
         encoder.encode(self.0, place)
-    }
-}
-
-/// Bytes that are an archive of a type with this schema, or that mean nothing to us.
-pub(crate) struct Raw<'a> {
-    pub bytes: &'a [u8],
-    pub schema: u64,
-}
-
-impl Content for Raw<'_> {
-    fn schema(&self) -> u64 {
-        self.schema
-    }
-
-    fn name(&self) -> &'static str {
-        "raw bytes"
-    }
-
-    fn loan(&self, _: &Encoder) -> usize {
-        self.bytes.len()
-    }
-
-    fn fill(&self, _: &mut Encoder, place: &mut [u8]) -> Option<usize> {
-        place.get_mut(..self.bytes.len())?.copy_from_slice(self.bytes);
-        Some(self.bytes.len())
     }
 }

@@ -1,7 +1,8 @@
 //! Publishing: events of one type on one subject.
 
-use super::content::{Content, Raw, Typed};
+use super::content::{Content, Typed};
 use super::outbox::{Item, SharedOutbox};
+use super::raw::RawEvent;
 use crate::event::{Event, Extension, RAW_SCHEMA};
 use crate::hub::state::HubShared;
 use crate::ring::RoomWait;
@@ -157,7 +158,7 @@ impl<T> Publisher<T> {
     ///
     /// As [`send`](Self::send).
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<Sent, SendError> {
-        self.send_raw(bytes, &[], None)
+        self.send_raw(&RawEvent::bytes(RAW_SCHEMA, bytes), None)
     }
 
     /// As [`send_bytes`](Self::send_bytes), with an extension.
@@ -170,7 +171,7 @@ impl<T> Publisher<T> {
         bytes: &[u8],
         extension: &Extension,
     ) -> Result<Sent, SendError> {
-        self.send_raw(bytes, extension.bytes(), None)
+        self.send_raw(&RawEvent::bytes(RAW_SCHEMA, bytes).extension(extension), None)
     }
 
     /// As [`send_bytes_with`](Self::send_bytes_with), waiting for room until `timeout` has passed.
@@ -184,17 +185,12 @@ impl<T> Publisher<T> {
         extension: &Extension,
         timeout: Duration,
     ) -> Result<Sent, SendError> {
-        self.send_raw(bytes, extension.bytes(), crate::hub::after(timeout))
+        let event = RawEvent::bytes(RAW_SCHEMA, bytes).extension(extension);
+        self.send_raw(&event, crate::hub::after(timeout))
     }
 
-    fn send_raw(
-        &self,
-        bytes: &[u8],
-        extension: &[u8],
-        by: Option<Instant>,
-    ) -> Result<Sent, SendError> {
-        let content = Raw { bytes, schema: RAW_SCHEMA };
-        self.sender.send(self.row, &Item { content: &content, extension, to: 0 }, by)
+    fn send_raw(&self, event: &RawEvent<'_>, by: Option<Instant>) -> Result<Sent, SendError> {
+        self.sender.send(self.row, &event.for_all(), by)
     }
 
     /// As [`send_bytes_with`](Self::send_bytes_with), without waiting.
@@ -207,9 +203,8 @@ impl<T> Publisher<T> {
         bytes: &[u8],
         extension: &Extension,
     ) -> Result<Sent, SendError> {
-        let content = Raw { bytes, schema: RAW_SCHEMA };
-        let item = Item { content: &content, extension: extension.bytes(), to: 0 };
-        self.sender.try_send(self.row, &item)
+        let event = RawEvent::bytes(RAW_SCHEMA, bytes).extension(extension);
+        self.sender.try_send(self.row, &event.for_all())
     }
 }
 

@@ -52,6 +52,12 @@ impl<'a> RawEvent<'a> {
         self
     }
 
+    /// For whoever wants it.
+    #[inline]
+    pub(super) fn for_all(&self) -> Item<'_, Self> {
+        Item { content: self, extension: self.extension.map_or(&[], Extension::bytes), to: 0 }
+    }
+
     fn own_extension(&self) -> Extension {
         self.extension.cloned().unwrap_or_default()
     }
@@ -129,7 +135,7 @@ impl RawPublisher {
     /// [`SendError`]; nobody sees anything of it then. `Full` means now, not for ever.
     #[inline]
     pub fn try_send(&mut self, event: &RawEvent<'_>) -> Result<Sent, SendError> {
-        self.sender.try_send(self.row, &item(event))
+        self.sender.try_send(self.row, &event.for_all())
     }
 
     /// As [`try_send`](Self::try_send), waiting for room until `timeout` has passed.
@@ -156,14 +162,8 @@ impl RawPublisher {
     }
 
     fn send_by(&mut self, event: &RawEvent<'_>, by: Option<Instant>) -> Result<Sent, SendError> {
-        self.sender.send(self.row, &item(event), by)
+        self.sender.send(self.row, &event.for_all(), by)
     }
-}
-
-/// For whoever wants it.
-#[inline]
-fn item<'a>(event: &'a RawEvent<'a>) -> Item<'a, RawEvent<'a>> {
-    Item { content: event, extension: event.extension.map_or(&[], Extension::bytes), to: 0 }
 }
 
 impl Hub {

@@ -3,11 +3,12 @@
 //! All replies of a domain have one subject, and each is addressed to the hub that asked; so a
 //! service declares one subject, however many ask.
 
-use super::content::{Content, Raw, Typed};
+use super::content::{Content, Typed};
 use super::envelope::Envelope;
 use super::message::Message;
 use super::options::{Flow, SubscriptionOptions};
 use super::publisher::Sent;
+use super::raw::RawEvent;
 use super::subscription::Subscription;
 use crate::error::Error;
 use crate::event::{self, Event, EventError, Extension, RAW_SCHEMA, Timestamp};
@@ -119,8 +120,7 @@ impl Hub {
         request: &[u8],
         timeout: Duration,
     ) -> Result<Reply, RequestError> {
-        let content = Raw { bytes: request, schema: RAW_SCHEMA };
-        self.ask(subject, &content, Extension::new(), timeout)
+        self.ask(subject, &RawEvent::bytes(RAW_SCHEMA, request), Extension::new(), timeout)
     }
 
     pub(super) fn ask<C: Content>(
@@ -195,7 +195,7 @@ impl Hub {
         reply: &[u8],
         extension: Extension,
     ) -> Result<Sent, Error> {
-        self.answer(request, &Raw { bytes: reply, schema: RAW_SCHEMA }, extension)
+        self.answer(request, &RawEvent::bytes(RAW_SCHEMA, reply), extension)
     }
 
     pub(super) fn answer<C: Content>(

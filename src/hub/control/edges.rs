@@ -24,13 +24,13 @@ impl Session {
         subjects: Vec<protocol::Subject>,
         descriptors: Vec<OwnedFd>,
     ) -> Done<u32> {
+        let Some(subscription) = self.bus.subscriptions.get(&edge.subscription) else {
+            return Err(Error::Closed);
+        };
         if !self.bus.sources.contains_key(&source.id) {
             let known = self.open_source(source, capacity, descriptors)?;
             self.bus.sources.insert(source.id, known);
         }
-        let Some(subscription) = self.bus.subscriptions.get(&edge.subscription) else {
-            return Err(Error::Closed);
-        };
         let Some(known) = self.bus.sources.get_mut(&source.id) else { return Err(Error::Closed) };
         if let Some(slot) = known.followers.get(&edge.subscription) {
             subscription.inbox.post(News::Subjects(source.id, subjects));
