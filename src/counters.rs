@@ -22,6 +22,7 @@
 //! | `sub.NUMBER.…` | what one subscription has `received`, `received.bytes` and `missed` |
 //! | `link.PEER.sent` | events sent directly over one link |
 //! | `counters.dropped` | counters for which there was no room |
+//! | `schemas.dropped` | types that it publishes for whose description there was no room ([`schemas`]) |
 //!
 //! Sending and receiving directly over a [`Link`](crate::Link) is not counted event by event: it is
 //! the fastest way, and a store for each event would show. What was sent is noted when the writer
@@ -31,7 +32,7 @@
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::segment::{
-    COUNTERS_NAME, CountersView, FlightView, SegmentError, counters_bytes, shorten_path,
+    COUNTERS_NAME, CountersView, FlightView, Owner, SegmentError, counters_bytes, shorten_path,
 };
 use nix::errno::Errno;
 use nix::unistd::Uid;
@@ -42,7 +43,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+pub use self::schemas::{SchemaText, schemas};
 pub use crate::segment::Trouble;
+
+mod schemas;
 
 /// The counters of one hub, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,30 +122,38 @@ fn find(counters: &[(String, u64)], label: &str) -> Option<u64> {
 /// processes that end meanwhile are passed over, and so is whatever is not as it must be.
 #[must_use]
 pub fn scan(domain: Option<&Domain>) -> Vec<HubCounters> {
-    let domain = domain.map(|domain| shorten_path(&domain.text()));
-    let uid = Uid::effective().as_raw();
-    let mut seen = HashSet::new();
     let mut hubs = Vec::new();
-    let Ok(processes) = fs::read_dir("/proc") else { return hubs };
-    for process in processes.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        if process.metadata().is_ok_and(|process| process.uid() == uid) {
-            hubs.extend(scan_process(pid, uid, domain.as_deref(), &mut seen));
-        }
-    }
+    for_each_hub(domain, |pid, view| {
+        let Owner { name, id, domain, since, .. } = view.owner().clone();
+        hubs.push(HubCounters { name, id, pid, domain, since, counters: with_sums(view.rows()) });
+    });
     hubs.sort_by(|a, b| (&a.name, &a.domain, a.id).cmp(&(&b.name, &b.domain, b.id)));
     hubs
 }
 
+/// Shows each hub of this user, or of one domain, with its process.
+fn for_each_hub(domain: Option<&Domain>, mut show: impl FnMut(u32, &CountersView)) {
+    let domain = domain.map(|domain| shorten_path(&domain.text()));
+    let uid = Uid::effective().as_raw();
+    let mut seen = HashSet::new();
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for process in processes.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if !process.metadata().is_ok_and(|process| process.uid() == uid) {
+            continue;
+        }
+        for view in hubs_of(pid, uid, &mut seen) {
+            if domain.as_deref().is_none_or(|domain| view.owner().domain == domain) {
+                show(pid, &view);
+            }
+        }
+    }
+}
+
 /// The hubs of one process, as far as they have not been seen.
-fn scan_process(
-    pid: u32,
-    uid: u32,
-    domain: Option<&str>,
-    seen: &mut HashSet<(u64, u64)>,
-) -> Vec<HubCounters> {
+fn hubs_of(pid: u32, uid: u32, seen: &mut HashSet<(u64, u64)>) -> Vec<CountersView> {
     let mut hubs = Vec::new();
     let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return hubs };
     let wanted = format!("/memfd:{COUNTERS_NAME} (deleted)");
@@ -150,15 +162,11 @@ fn scan_process(
             continue;
         }
         let Some((view, identity)) = open(&descriptor, uid) else { continue };
-        let owner = view.owner();
-        let wanted = !view.is_over() && domain.is_none_or(|domain| owner.domain == domain);
         // A child that was forked may hold them longer than the process whose they are.
-        if !wanted || own_number_of(pid) != Some(owner.pid) || !seen.insert(identity) {
-            continue;
+        let its_own = !view.is_over() && own_number_of(pid) == Some(view.owner().pid);
+        if its_own && seen.insert(identity) {
+            hubs.push(view);
         }
-        let (name, id, since) = (owner.name.clone(), owner.id, owner.since);
-        let (domain, counters) = (owner.domain.clone(), with_sums(view.rows()));
-        hubs.push(HubCounters { name, id, pid, domain, since, counters });
     }
     hubs
 }

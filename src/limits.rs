@@ -135,6 +135,10 @@ pub const COUNTERS_MAX: usize = 1024;
 /// Bytes of a counter's label: label, value and the word that keeps them together fill a line.
 pub const COUNTER_LABEL_MAX: usize = 48;
 
+/// Bytes of what a hub says of the types that it publishes: some hundreds of usual length, thirty of
+/// the longest. What is not used costs nothing.
+pub const DESCRIPTIONS_BYTES: usize = 64 << 10;
+
 /// Counters of a supervisor: with what stands before them they fill one page.
 pub const FLIGHT_COUNTERS_MAX: usize = 56;
 
@@ -169,5 +173,6 @@ const _: () = {
     assert!(LINKS_PER_PAGE * (2 * NAME_MAX + 48) + 512 <= MESSAGE_MAX);
     assert!(REASON_MAX + NAME_MAX + 512 <= MESSAGE_MAX);
     assert!(SUBJECTS_PER_PAGE * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
+    assert!(DESCRIPTIONS_BYTES / 8 <= u16::MAX as usize, "lengths in words have 16 bits");
     assert!(PATTERNS_MAX * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
 };

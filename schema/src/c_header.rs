@@ -62,7 +62,7 @@ impl EventType {
             "/* The event {comment}, version {version}: {size} bytes. Made from its layout text by\n   \
              Ephapse; changes belong into the type in Rust. */\n\
              #ifndef {guard}\n#define {guard}\n\n\
-             #include <assert.h>\n#include <stddef.h>\n#include <stdint.h>\n\n\
+             #include <stddef.h>\n#include <stdint.h>\n{ASSERT}\n\
              /* What eph_schema() takes, and what it computes from it. */\n\
              #define {macros}_NAME {}\n\
              #define {macros}_VERSION {version}u\n\
@@ -74,6 +74,17 @@ impl EventType {
         ))
     }
 }
+
+/// What stops the compiler, in C99, C11 and C++.
+const ASSERT: &str = "
+#ifndef EPHAPSE_ASSERT
+#ifdef __cplusplus
+#define EPHAPSE_ASSERT static_assert
+#else
+#define EPHAPSE_ASSERT __extension__ _Static_assert
+#endif
+#endif
+";
 
 /// Numbers that C has under no common name.
 const WIDE: &str = "
@@ -260,7 +271,7 @@ impl Writer {
         let size = ty.size;
         let _ = writeln!(
             self.asserts,
-            "static_assert(sizeof({name}) == {size}, \"{name} has {size} bytes\");"
+            "EPHAPSE_ASSERT(sizeof({name}) == {size}, \"{name} has {size} bytes\");"
         );
     }
 
@@ -300,7 +311,7 @@ impl Writer {
             let offset = base + field.offset;
             let _ = writeln!(
                 self.asserts,
-                "static_assert(offsetof({name}, {member}) == {offset}, \"{member} is at {offset}\");"
+                "EPHAPSE_ASSERT(offsetof({name}, {member}) == {offset}, \"{member} is at {offset}\");"
             );
             match &field.ty.kind {
                 Kind::Tuple(parts) => {

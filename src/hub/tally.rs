@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub links: Counter,
     /// Over links that are closed.
     links_sent: Arc<Counter>,
+    /// Types of which nothing could be said.
+    undescribed: Counter,
 }
 
 /// What is counted where events are sent: the outbox's.
@@ -111,7 +113,15 @@ impl Tally {
         let received = Arc::new(Received::new(&table, ""));
         let (subscriptions, links) = (counter("subscriptions"), counter("links"));
         let links_sent = Arc::new(counter("links.sent"));
-        Ok((Self { table, received, subscriptions, links, links_sent }, given))
+        let undescribed = counter("schemas.dropped");
+        Ok((Self { table, received, subscriptions, links, links_sent, undescribed }, given))
+    }
+
+    /// Says what events of a schema are, once.
+    pub(super) fn describe(&self, id: u64, name: &str, version: u32, layout: &str) {
+        if !self.table.describe(id, name, version, layout) {
+            self.undescribed.add_with_others(1);
+        }
     }
 
     /// The counters of a subscription.

@@ -18,6 +18,7 @@
 
 mod counters;
 mod cursors;
+mod descriptions;
 mod file;
 mod flight;
 mod fork;
@@ -30,6 +31,7 @@ mod text;
 
 pub use counters::{Counters, CountersView};
 pub use cursors::{Cursors, PeerCursors};
+pub use descriptions::Description;
 pub use file::SegmentError;
 pub use flight::{FlightFile, FlightView, Trouble};
 pub use fork::Process;
