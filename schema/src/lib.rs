@@ -29,12 +29,14 @@
 mod c_header;
 mod c_names;
 mod decode;
+mod encode;
 mod layout;
 mod parse;
 mod print;
 
 pub use crate::c_header::NotInC;
 pub use crate::decode::{DecodeError, VALUES_MAX};
+pub use crate::encode::EncodeError;
 pub use crate::layout::{Field, Fields, Kind, Scalar, Type, Variant};
 pub use crate::parse::ParseError;
 

@@ -61,82 +61,8 @@ fn it_reads_as_if_it_had_been_written_by_hand() {
                 pair:(u8,i32),mode:enum Mode{Idle,Run(u32),Go{x:u8,type:u64}},\
                 sides:[enum Side{Buy=1,Sell};2],unit:Unit,part:Part{x:f32}}";
     let pose = EventType::parse("robot.Pose", 2, text).unwrap();
-    let expected = r#"/* The event robot.Pose, version 2: 80 bytes. Made from its layout text by
-   Ephapse; changes belong into the type in Rust. */
-#ifndef EPHAPSE_SCHEMA_ROBOT_POSE_2_H
-#define EPHAPSE_SCHEMA_ROBOT_POSE_2_H
-
-#include <stddef.h>
-#include <stdint.h>
-
-#ifndef EPHAPSE_ASSERT
-#ifdef __cplusplus
-#define EPHAPSE_ASSERT static_assert
-#else
-#define EPHAPSE_ASSERT __extension__ _Static_assert
-#endif
-#endif
-
-/* What eph_schema() takes, and what it computes from it. */
-#define ROBOT_POSE_NAME "robot.Pose"
-#define ROBOT_POSE_VERSION 2u
-#define ROBOT_POSE_LAYOUT "TEXT"
-#define ROBOT_POSE_SCHEMA UINT64_C(ID)
-
-/* Clear it before it is filled: the gaps between fields are sent, too. */
-typedef union robot_Pose_Mode_t {
-    uint8_t tag; /* which it is: */
-    struct {
-        uint8_t tag;
-        uint32_t _0;
-    } Run;
-    struct {
-        uint8_t tag;
-        uint8_t x;
-        uint64_t type;
-    } Go;
-} robot_Pose_Mode_t;
-enum { /* its tags */
-    robot_Pose_Mode_Idle = 0,
-    robot_Pose_Mode_Run = 1,
-    robot_Pose_Mode_Go = 2,
-};
-
-typedef uint8_t robot_Pose_Side_t; /* one of these: */
-enum {
-    robot_Pose_Side_Buy = 1,
-    robot_Pose_Side_Sell = 2,
-};
-
-typedef struct robot_Pose_Part_t {
-    float x;
-} robot_Pose_Part_t;
-
-typedef struct robot_Pose_t {
-    uint64_t stamp_ns;
-    double position[3];
-    uint8_t on; /* 0 or 1 */
-    uint32_t class_; /* a Unicode scalar value */
-    struct {
-        uint8_t some; /* 0: no value, 1: this one */
-        uint16_t value;
-    } limit;
-    struct {
-        uint8_t _0;
-        int32_t _1;
-    } pair;
-    robot_Pose_Mode_t mode;
-    robot_Pose_Side_t sides[2];
-    /* unit: Unit, which has no bytes */
-    robot_Pose_Part_t part;
-} robot_Pose_t;
-
-EPHAPSE_ASSERT(sizeof(robot_Pose_Mode_t) == 16, "robot_Pose_Mode_t has 16 bytes");
-"#;
-    let expected = expected.replace("TEXT", text).replace("ID", &format!("{:#018x}", pose.id()));
     let header = pose.c_header().unwrap();
-    let start = header.get(..expected.len()).unwrap_or(&header);
-    assert_eq!(start, expected);
+    assert_eq!(header, include_str!("pose.h"));
     compile(&header, IN_C.0, IN_C.1);
 }
 

@@ -29,9 +29,17 @@ proptest! {
         prop_assume!(text.len() <= ephapse::limits::LAYOUT_TEXT_MAX);
         if let Ok(ty) = EventType::parse("a.B", 1, &text) {
             let size = ty.layout().size;
+            let mut payload = payload;
+            if ty.layout().is_flat() {
+                payload.resize(size, 0);
+            }
             if let Ok(value) = ty.decode(&payload) {
                 prop_assert!(count(&value) <= 2 * VALUES_MAX);
                 prop_assert!(payload.len() >= size);
+                if ty.layout().is_flat() {
+                    let again = ty.encode(&value).map(|payload| ty.decode(&payload));
+                    prop_assert_eq!(again, Ok(Ok(value)), "{}", text);
+                }
             }
             // As long as it must be, a flat one is refused only for bytes that no value has.
             let zeros = vec![0; size];

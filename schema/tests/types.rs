@@ -224,11 +224,52 @@ fn payloads_are_decoded_as_serde_writes_them() {
     let payload = rkyv::to_bytes::<Failure>(&nested()).unwrap();
     let decoded = EventType::of::<Nested>().unwrap().decode(&payload).unwrap();
     assert_eq!(decoded, as_serde(&nested()));
+    let nested_type = EventType::of::<Nested>().unwrap();
+    let error = nested_type.encode(&decoded).unwrap_err().to_string();
+    assert!(error.ends_with("expected a flat type, and string points to something"), "{error}");
     let command = EventType::of::<Command>().unwrap();
     for value in nested().commands {
         let payload = rkyv::to_bytes::<Failure>(&value).unwrap();
         assert_eq!(command.decode(&payload).unwrap(), as_serde(&value));
     }
+}
+
+#[test]
+fn what_serde_writes_is_encoded_as_rkyv_archives_it() {
+    let flat_type = EventType::of::<Flat>().unwrap();
+    let mut original = flat();
+    original.values[2] = 7.25; // a NaN may have other bits
+    let payload = rkyv::to_bytes::<Failure>(&original).unwrap();
+    assert_eq!(flat_type.encode(&as_serde(&original)).unwrap(), payload.to_vec());
+}
+
+#[test]
+fn what_is_no_value_is_named() {
+    let text = "P{x:u8,y:i16,z:(u8,option<bool>),m:enum M{A,B(u8),C{c:char}},u:u128}";
+    let ty = EventType::parse("a.P", 1, text).unwrap();
+    let good = r#"{"x":255,"y":-32768,"z":[0,null],"m":"A","u":"340282366920938463463374607431768211455"}"#;
+    let say = |from: &str, to: &str| {
+        let json = good.replace(from, to);
+        assert_ne!(json, good);
+        ty.encode(&serde_json::from_str(&json).unwrap()).map(drop).unwrap_err().to_string()
+    };
+    let decoded = ty.decode(&ty.encode(&serde_json::from_str(good).unwrap()).unwrap()).unwrap();
+    assert_eq!(decoded.to_string(), good);
+    assert_eq!(say("255", "256"), "a.P.x is 256; expected u8");
+    assert_eq!(say("255", "-1"), "a.P.x is -1; expected u8");
+    assert_eq!(say("255", "1.5"), "a.P.x is 1.5; expected u8");
+    assert_eq!(say("-32768", "-32769"), "a.P.y is -32769; expected i16");
+    assert_eq!(say(r#""x":255,"#, ""), "a.P.x is missing; expected u8");
+    assert_eq!(say(r#""x""#, r#""X":1,"x""#), "a.P.X is 1; expected only x, y, z, m, u");
+    assert_eq!(say("[0,null]", "[0]"), "a.P.z is [0]; expected a list of 2");
+    assert_eq!(say("null", "3"), "a.P.z[1] is 3; expected bool");
+    assert_eq!(say(r#""A""#, r#""D""#), r#"a.P.m is "D"; expected one of A, B, C"#);
+    assert_eq!(say(r#""A""#, r#"{"C":{"c":"ab"}}"#), r#"a.P.m.C.c is "ab"; expected char"#);
+    assert_eq!(say(r#""A""#, r#"{"A":1}"#), "a.P.m.A is 1; expected null");
+    assert_eq!(
+        say("211455", "211456"),
+        r#"a.P.u is "340282366920938463463374607431768211456"; expected u128"#
+    );
 }
 
 #[test]

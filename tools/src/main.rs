@@ -13,6 +13,7 @@ mod demo;
 mod listing;
 mod logging;
 mod pieces;
+mod schema;
 mod signals;
 mod stat;
 mod ui;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Reply(args) => bus::reply(args, ui),
         Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
+        Command::Schema(args) => schema::run(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
         Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),

@@ -19,9 +19,11 @@ use super::JoinArgs;
 use super::show::Form;
 use super::totals::number_of;
 use crate::cli::duration;
+use crate::schema::Known;
 use crate::signals::{self, StopFlag};
 use crate::ui::format::bytes;
 use crate::ui::{Data, OutputClosed, Ui};
+use crate::up;
 
 /// How long to look for the next event before what has been printed is shown. A stream is then
 /// written in large pieces.
@@ -55,7 +57,8 @@ pub(crate) struct SubArgs {
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 
-    /// Print a JSON object for each event, on a line. A payload is `text`, or `hex` if it is none.
+    /// Print a JSON object for each event, on a line. A payload is `text`, or `hex` if it is none, and
+    /// also `fields` if it is of a type that a hub describes.
     #[arg(long)]
     json: bool,
 
@@ -87,6 +90,7 @@ pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
     let (stop_reader, stop_writer) = UnixStream::pair().context("cannot make a socket pair")?;
     let stop =
         signals::watch_once(move || drop(stop_writer)).context("cannot watch for signals")?;
+    let known = Known::new(up::domain(args.join.dir.clone()));
     let hub = args.join.join("sub", |hub| hub)?;
     let flow = if args.drop_oldest { Flow::DropOldest } else { Flow::Block };
     let options = SubscriptionOptions::default().flow(flow).wait(Wait::Spin);
@@ -97,6 +101,7 @@ pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
     let mut printer = Printer {
         subscription,
         form: Form::of(args.raw, args.json),
+        known,
         start,
         data: Data::open()?,
         wanted: args.count.unwrap_or(u64::MAX),
@@ -134,6 +139,7 @@ enum Ended {
 struct Printer<'a> {
     subscription: Subscription,
     form: Form,
+    known: Known,
     /// When it began, if that is of interest.
     start: Option<Instant>,
     data: Data,
@@ -172,10 +178,10 @@ impl Printer<'_> {
         while !self.stop.is_set() {
             match self.subscription.recv_timeout(LINGER) {
                 Ok(Some(event)) => {
-                    let Printer { form, start, data, books, .. } = self;
+                    let Printer { form, known, start, data, books, .. } = self;
                     let since_start = start.map(|start| start.elapsed());
                     books.count(&event);
-                    data.put(|out| form.write(&event, since_start, out))?;
+                    data.put(|out| form.write(&event, known, since_start, out))?;
                     drop(event);
                     if self.books.events >= self.wanted {
                         return Ok(true);

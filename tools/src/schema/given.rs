@@ -52,7 +52,8 @@ pub(super) fn hash(args: HashArgs, ui: &Ui) -> Result<()> {
     }
     let schema = format!("{:016x}", schema_id(&name, version, &layout));
     if json {
-        let object = json!({ "name": name, "version": version, "layout": layout, "schema": schema });
+        let object =
+            json!({ "name": name, "version": version, "layout": layout, "schema": schema });
         return ui.json(&object);
     }
     ui.line(Stream::Out, schema)

@@ -47,9 +47,8 @@ impl Known {
 
     fn look(&mut self) {
         for described in counters::schemas(Some(&self.domain)) {
-            let parse = || {
-                EventType::parse(&described.name, described.version, &described.layout).ok()
-            };
+            let parse =
+                || EventType::parse(&described.name, described.version, &described.layout).ok();
             self.types.entry(described.id).or_insert_with(parse);
         }
         self.looked = Some(Instant::now());

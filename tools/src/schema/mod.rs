@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub(crate) use self::known::Known;
+pub(crate) use self::show::find;
 use crate::ui::Ui;
 
 /// Arguments of `schema`.

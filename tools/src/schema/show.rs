@@ -1,6 +1,7 @@
 //! `ephapse schema show`: one type.
 
 use anyhow::{Context, Result, bail};
+use ephapse::Domain;
 use ephapse::counters::{self, SchemaText};
 use ephapse::event::schema::schema_id;
 use ephapse_schema::EventType;
@@ -59,7 +60,7 @@ pub(super) fn run(args: ShowArgs, ui: &Ui) -> Result<()> {
             let id = schema_id(&name, version, &layout);
             SchemaText { id, name, version, layout, hubs: Vec::new() }
         }
-        _ => find(&args.wanted.unwrap_or_default(), args.version, args.place)?,
+        _ => find(&args.wanted.unwrap_or_default(), args.version, &up::domain(args.place.dir))?,
     };
     let SchemaText { name, version, layout, .. } = &text;
     let ty = EventType::parse(name, *version, layout)
@@ -76,11 +77,10 @@ pub(super) fn run(args: ShowArgs, ui: &Ui) -> Result<()> {
 }
 
 /// The only one of those that hubs publish.
-fn find(wanted: &str, version: Option<u32>, place: Place) -> Result<SchemaText> {
-    let domain = up::domain(place.dir);
+pub(crate) fn find(wanted: &str, version: Option<u32>, domain: &Domain) -> Result<SchemaText> {
     let digits = wanted.strip_prefix("0x").unwrap_or(wanted);
     let id = u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
-    let mut all = counters::schemas(Some(&domain));
+    let mut all = counters::schemas(Some(domain));
     let known = all.len();
     all.retain(|text| {
         let named = text.name == wanted || Some(text.id) == id;
@@ -93,7 +93,10 @@ fn find(wanted: &str, version: Option<u32>, place: Place) -> Result<SchemaText> 
             let others = all.iter().chain([&last]);
             let list: Vec<_> =
                 others.map(|text| format!("version {} ({:016x})", text.version, text.id)).collect();
-            bail!("there are several {wanted} in {place}: {}; name one by its schema", list.join(", "))
+            bail!(
+                "there are several {wanted} in {place}: {}; name one by its schema",
+                list.join(", ")
+            )
         }
         (None, _) => {
             let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
