@@ -32,8 +32,8 @@ impl EventType {
 
 fn wrong<T>(place: &str, expected: &str, value: &Value) -> Result<T, EncodeError> {
     let mut found = value.to_string();
-    if found.chars().count() > 40 {
-        found = found.chars().take(40).chain(['…']).collect();
+    if found.chars().count() > 60 {
+        found = found.chars().take(60).chain(['…']).collect();
     }
     Err(EncodeError { place: place.to_owned(), expected: expected.to_owned(), found })
 }

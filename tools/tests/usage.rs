@@ -32,6 +32,9 @@ fn wrong_use_is_exit_code_2() {
         &["reply", "a*"],
         &["reply", "a", "--body", "x", "--command", "y"],
         &["subjects", "a"],
+        &["schema", "show"],
+        &["schema", "show", "a.B", "--c", "--json"],
+        &["schema", "show", "--layout", "u8"],
     ] {
         let error = refused(&run(arguments), 2);
         assert!(error.contains("Usage") || error.contains("--help"), "{arguments:?}: {error}");
@@ -49,6 +52,10 @@ fn help_shows_examples() {
         "request",
         "reply",
         "subjects",
+        "schema",
+        "schema list",
+        "schema show",
+        "schema hash",
         "stat",
         "demo",
         "bench",
