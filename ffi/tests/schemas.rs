@@ -55,7 +55,7 @@ fn state(number: u64) -> State {
         on: number % 2 == 1,
         class: 'ß',
         position: [number as f64 * 0.5, -1.0, 1e300],
-        limit: (number % 3 == 0).then_some(number as u16),
+        limit: number.is_multiple_of(3).then_some(number as u16),
         pair: (-7, -(number as i64) << 33),
         mode: match number % 3 {
             0 => Mode::Idle,

@@ -98,6 +98,9 @@ pub struct Variant {
 /// Fields with their types, before it is known where they lie.
 pub(crate) type Unplaced = Vec<(String, Type)>;
 
+/// How fields are written.
+pub(crate) type Style = fn(Vec<Field>) -> Fields;
+
 impl Fields {
     /// The fields, however they are written.
     #[must_use]
@@ -179,10 +182,10 @@ impl Type {
     pub(crate) fn structure(
         name: String,
         fields: Unplaced,
-        shape: fn(Vec<Field>) -> Fields,
+        style: Style,
     ) -> Result<Type, ParseError> {
         let (fields, size, align) = place(fields, 0)?;
-        Type::new(Kind::Struct(name, shape(fields)), size, align)
+        Type::new(Kind::Struct(name, style(fields)), size, align)
     }
 
     /// An enum of variants, of which each has been placed behind a tag.

@@ -1,6 +1,6 @@
 //! Layout texts read.
 
-use crate::layout::{Field, Fields, Kind, Scalar, Type, Unplaced, Variant, number, place};
+use crate::layout::{Fields, Kind, Scalar, Style, Type, Unplaced, Variant, number, place};
 use core::str::FromStr;
 use ephapse::limits::LAYOUT_TEXT_MAX;
 use std::collections::HashSet;
@@ -187,9 +187,9 @@ impl<'a> Parser<'a> {
             }
         }
         self.within.push(name);
-        let (fields, shape) = self.fields()?;
+        let (fields, style) = self.fields()?;
         self.within.pop();
-        Type::structure(name.to_owned(), fields, shape)
+        Type::structure(name.to_owned(), fields, style)
     }
 
     fn generic(&mut self, name: &str) -> Result<Type, ParseError> {
@@ -228,7 +228,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The fields of a struct or a variant whose name has just been read.
-    fn fields(&mut self) -> Result<(Unplaced, fn(Vec<Field>) -> Fields), ParseError> {
+    fn fields(&mut self) -> Result<(Unplaced, Style), ParseError> {
         if self.take("(") {
             let mut parts = Vec::new();
             while !self.take(")") {
@@ -265,8 +265,8 @@ impl<'a> Parser<'a> {
         let (mut tags, mut next) = (HashSet::new(), 0);
         loop {
             let name = self.name("a variant")?;
-            let (fields, shape) = self.fields()?;
-            let fields = shape(place(fields, 1)?.0);
+            let (fields, style) = self.fields()?;
+            let fields = style(place(fields, 1)?.0);
             let tag_given = self.take("=");
             let tag = if tag_given { self.number()? } else { next };
             let tag = u8::try_from(tag).map_err(|_| self.unexpected("a tag below 256"))?;
