@@ -17,17 +17,22 @@
 //! | `received`, `received.bytes` | events that its subscriptions have received; bytes of payloads |
 //! | `missed` | events of publishers that its subscriptions have missed, wanted or not |
 //! | `subscriptions`, `links` | those that it has now |
-//! | `links.sent` | events sent directly over [`Link`](crate::Link)s, see below |
+//! | `links.sent`, `links.received` | events sent and received directly over [`Link`](crate::Link)s |
+//! | `subject.NAME.sent`, `subject.NAME.sent.bytes` | of `sent`, those on one subject |
 //! | `lane.PEER.position`, `lane.PEER.suspended` | bytes of published events written for the hub at the end of a link; whether they go by broadcast because it stands still |
 //! | `sub.NUMBER.…` | what one subscription has `received`, `received.bytes` and `missed` |
-//! | `link.PEER.sent` | events sent directly over one link |
+//! | `sub.NUMBER.PEER.broadcast`, `sub.NUMBER.PEER.lane` | up to where it has read the rings of one hub: its backlog is what that hub's `broadcast.position`, and its `lane.….position` to this one, are ahead |
+//! | `link.PEER.sent`, `link.PEER.sent.bytes`, `link.PEER.received` | events sent and received directly over one link, bytes of payloads: the backlog is what the one side has sent and the other has not received |
 //! | `counters.dropped` | counters for which there was no room |
 //! | `schemas.dropped` | types that it publishes for whose description there was no room ([`schemas`]) |
 //!
-//! Sending and receiving directly over a [`Link`](crate::Link) is not counted event by event: it is
-//! the fastest way, and a store for each event would show. What was sent is noted when the writer
-//! looks for more room, and when the link is closed; so `link.PEER.sent` is up to a sixteenth of
-//! the ring behind. What is received over it is not counted.
+//! Positions of readers are noted when they find nothing more, and every 128 events. Where there are
+//! several of one label (a link that was closed, and the next one), they count together.
+//!
+//! How long events were on their way is counted, too, by who receives them ([`Histogram`]), if they
+//! carry the time at which they were sent: `link.PEER.latency` for those that came over a link,
+//! directly or published, `broadcast.PEER.latency` for those by broadcast. It is a sample: every
+//! 128th event, which stands for all of them, and each one for which the receiver slept.
 
 use crate::domain::Domain;
 use crate::error::Error;
@@ -36,7 +41,7 @@ use crate::segment::{
 };
 use nix::errno::Errno;
 use nix::unistd::Uid;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -44,7 +49,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 pub use self::schemas::{SchemaText, schemas};
-pub use crate::segment::Trouble;
+pub use crate::segment::{Histogram, Trouble};
 
 mod schemas;
 
@@ -64,10 +69,12 @@ pub struct HubCounters {
     pub since: SystemTime,
     /// Labels and values.
     pub counters: Vec<(String, u64)>,
+    /// Labels, and how long events were on their way.
+    pub latencies: BTreeMap<String, Histogram>,
 }
 
 impl HubCounters {
-    /// What one counter says; `None` if there is none of this label.
+    /// What the counters of one label say; `None` if there is none.
     #[must_use]
     pub fn get(&self, label: &str) -> Option<u64> {
         find(&self.counters, label)
@@ -115,7 +122,17 @@ impl Flight {
 }
 
 fn find(counters: &[(String, u64)], label: &str) -> Option<u64> {
-    counters.iter().find(|(known, _)| known == label).map(|(_, value)| *value)
+    let values = counters.iter().filter(|(known, _)| known == label).map(|(_, value)| *value);
+    values.reduce(u64::wrapping_add)
+}
+
+/// Those of one label together.
+pub(crate) fn by_label(latencies: Vec<(String, Histogram)>) -> BTreeMap<String, Histogram> {
+    let mut all = BTreeMap::<_, Histogram>::new();
+    for (label, histogram) in latencies {
+        all.entry(label).and_modify(|known| *known = known.and(&histogram)).or_insert(histogram);
+    }
+    all
 }
 
 /// The counters of all hubs of this user, or of those in one domain, by name. Nobody is asked;
@@ -125,7 +142,8 @@ pub fn scan(domain: Option<&Domain>) -> Vec<HubCounters> {
     let mut hubs = Vec::new();
     for_each_hub(domain, |pid, view| {
         let Owner { name, id, domain, since, .. } = view.owner().clone();
-        hubs.push(HubCounters { name, id, pid, domain, since, counters: with_sums(view.rows()) });
+        let (counters, latencies) = (with_sums(view.rows()), by_label(view.latencies()));
+        hubs.push(HubCounters { name, id, pid, domain, since, counters, latencies });
     });
     hubs.sort_by(|a, b| (&a.name, &a.domain, a.id).cmp(&(&b.name, &b.domain, b.id)));
     hubs
@@ -200,7 +218,9 @@ pub(crate) fn with_sums(mut counters: Vec<(String, u64)>) -> Vec<(String, u64)> 
         let subscription = label.strip_prefix("sub.").and_then(|rest| rest.split_once('.'));
         match subscription {
             Some((_, what)) => sums.push((what, *value)),
-            None if label.starts_with("link.") => sums.push(("links.sent", *value)),
+            None if !label.starts_with("link.") => {}
+            None if label.ends_with(".sent") => sums.push(("links.sent", *value)),
+            None if label.ends_with(".received") => sums.push(("links.received", *value)),
             None => {}
         }
     }

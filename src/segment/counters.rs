@@ -4,8 +4,9 @@
 use super::descriptions::{self, Description, Descriptions};
 use super::file::{self, SegmentError};
 use super::header::{Header, SegmentKind};
+use super::histogram::{Histogram, Times};
 use super::mapping::{Access, Mapping, page_size};
-use super::table::{Counter, Rows, Table, bytes_of};
+use super::table::{Counter, Rows, Table, bytes_with_buckets};
 use super::text::Owner;
 use crate::limits::{COUNTERS_MAX, DESCRIPTIONS_BYTES};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub(crate) const COUNTERS_NAME: &str = "ephapse-counters";
 
 /// Where what is said of types begins.
-const DESCRIPTIONS: usize = bytes_of(COUNTERS_MAX);
+const DESCRIPTIONS: usize = bytes_with_buckets(COUNTERS_MAX);
 
 /// Bytes of the segment, of which as many pages exist as are used.
 pub(crate) fn counters_bytes() -> usize {
@@ -50,11 +51,17 @@ impl Counters {
         Ok(Self { rows: Rows::new(mapping, COUNTERS_MAX), descriptions, file: Arc::new(file) })
     }
 
-    /// A counter that begins with 0, labelled with at most 48 bytes of text. When there is no room
+    /// A counter that begins with 0, labelled with at most 112 bytes of text. When there is no room
     /// for more it counts for nobody, and `counters.dropped` says how many such there have been.
     #[must_use]
     pub fn counter(&self, label: &str) -> Counter {
         self.rows.counter(label)
+    }
+
+    /// A histogram of times, in the same way, with `.latency` behind its label.
+    #[must_use]
+    pub fn times(&self, label: &str) -> Times {
+        Times::new(&self.rows, label)
     }
 
     /// Adds one counter to another, and leaves 0 in it: who sums both up sees the same as before.
@@ -78,6 +85,12 @@ impl Counters {
     #[must_use]
     pub fn rows(&self) -> Vec<(String, u64)> {
         self.rows.table().read_all()
+    }
+
+    /// All labels and histograms of times.
+    #[must_use]
+    pub fn latencies(&self) -> Vec<(String, Histogram)> {
+        latencies(self.rows.table())
     }
 }
 
@@ -137,6 +150,17 @@ impl CountersView {
     pub fn rows(&self) -> Vec<(String, u64)> {
         self.table.read_all()
     }
+
+    /// All labels and histograms of times, as far as they stay as they are.
+    #[must_use]
+    pub fn latencies(&self) -> Vec<(String, Histogram)> {
+        latencies(&self.table)
+    }
+}
+
+fn latencies(table: &Table) -> Vec<(String, Histogram)> {
+    let all = table.read_times().into_iter();
+    all.map(|(label, counts)| (label, Histogram::of(counts))).collect()
 }
 
 #[cfg(test)]

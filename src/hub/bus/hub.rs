@@ -201,7 +201,8 @@ impl Hub {
         check_subject(subject).map_err(invalid)?;
         self.make_broadcast()?;
         let id = self.control.declare(self.shared.key, subject)?;
-        let row = self.sender.outbox.with(|outbox| outbox.route_for(id)).ok_or(Error::Closed)?;
+        let route = self.sender.outbox.with(|outbox| outbox.route_for(id, subject));
+        let row = route.ok_or(Error::Closed)?;
         self.publishing.lock().insert(subject.into(), row);
         Ok(row)
     }
