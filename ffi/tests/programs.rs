@@ -13,18 +13,12 @@ fn every_function_does_what_the_header_says() {
 }
 
 #[test]
-fn every_error_is_told_by_its_number() {
-    let place = Place::new();
-    let program = place.program("tests/c/errors.c", checks());
-    run(&program, &[&place.domain("domain")]);
-}
-
-#[test]
 fn a_forked_child_disturbs_nothing() {
     let place = Place::new();
-    // Without AddressSanitizer, whose allocator has locks that a child may find taken.
-    let program = place.program("tests/c/forks.c", &[]);
-    run(&program, &[&place.domain("domain")]);
+    for (flags, domain) in [(checks(), "checked"), (&[], "at any time")] {
+        let program = place.program("tests/c/forks.c", flags);
+        run(&program, &[&place.domain(domain)]);
+    }
 }
 
 #[test]

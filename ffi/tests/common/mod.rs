@@ -12,6 +12,9 @@ pub const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 pub const SANITIZED: [&str; 3] =
     ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
+/// Where programs note the errors that they were given; see `check.h`.
+const LEDGER: &str = "ledger";
+
 /// A folder for programs and domains, with the library in it as it is installed.
 pub struct Place {
     dir: tempfile::TempDir,
@@ -29,6 +32,13 @@ impl Place {
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What programs have noted that were run here: an error, and the function that gave it.
+    pub fn noted(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.dir.path().join(LEDGER)).unwrap_or_default();
+        let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        text.lines().filter_map(pair).collect()
     }
 
     /// A directory for a domain, which is not there yet.
@@ -91,7 +101,7 @@ pub fn run(program: &Path, args: &[&str]) -> Output {
         // What runs until the process ends is possibly lost.
         command.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
     }
-    command.arg(program);
+    command.arg(program).env("EPHAPSE_LEDGER", program.with_file_name(LEDGER));
     command.args(args).env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0");
     succeed(command.env("UBSAN_OPTIONS", "print_stacktrace=1"))
 }
