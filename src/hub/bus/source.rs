@@ -11,7 +11,7 @@ use super::inbox::Inbox;
 use crate::event::{self, HEADER_BYTES, Header};
 use crate::hub::state::SlotGuard;
 use crate::ring::{
-    CommitWord, Fencing, FollowError, Follower, JOINING, Kind, Position, Reader, RecordError,
+    CommitWord, Fencing, FollowError, Follower, JOINING, Kind, LEFT, Position, Reader, RecordError,
 };
 use crate::segment::RingMemory;
 use core::sync::atomic::Ordering;
@@ -322,7 +322,8 @@ fn begin<R>(port: &mut Port<R>) -> Result<Option<Beginning>, Trouble> {
     let Port::Waiting { start: Some(word), .. } = port else { return Ok(None) };
     // SYNC(start): pairs with the release in `Outlet::admit`; what lies before was written.
     let start = word.word().load(Ordering::Acquire);
-    if start == JOINING {
+    // Left: the writer has heard that our hub is gone, and there is nothing more to come.
+    if start == JOINING || start == LEFT {
         return Ok(None);
     }
     if !start.is_multiple_of(64) || start >= 1 << 63 {
