@@ -2,34 +2,10 @@
 
 mod common;
 
+use common::header::{code, declared};
 use common::{Place, STRICT, built, root, succeed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-
-fn header() -> String {
-    std::fs::read_to_string(root().join("include/ephapse.h")).unwrap()
-}
-
-/// The header without comments and without what is for the preprocessor.
-fn code() -> String {
-    let (mut code, header) = (String::new(), header());
-    for (index, part) in header.split("/*").enumerate() {
-        code.push_str(if index == 0 { part } else { part.split_once("*/").unwrap().1 });
-    }
-    let lines: Vec<_> = code.lines().filter(|line| !line.starts_with('#')).collect();
-    lines.join(" ")
-}
-
-/// The functions that the header declares and does not define itself.
-fn declared() -> BTreeSet<String> {
-    let code = code();
-    let statements = code.split(';').filter(|it| !it.contains("typedef") && !it.contains("inline"));
-    let name = |it: &str| {
-        let before = it.split_once('(')?.0;
-        Some(before.rsplit([' ', '*']).next()?.to_owned())
-    };
-    statements.filter_map(name).filter(|name| name.starts_with("eph_")).collect()
-}
 
 #[test]
 fn it_is_clean_in_c99_and_in_cpp17() {

@@ -1,6 +1,8 @@
 //! C programs for tests: compiled, linked with the library that was just built, and run.
 #![allow(dead_code, unreachable_pub)] // each test binary uses its part
 
+pub mod header;
+
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
