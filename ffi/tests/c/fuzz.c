@@ -42,9 +42,13 @@ static uint64_t next_random(void) {
 
 static size_t below(size_t bound) { return (size_t)(next_random() >> 16) % bound; }
 
+static void *kept(enum kind kind) {
+    return __atomic_load_n(&handles[kind][below(SLOTS)], __ATOMIC_ACQUIRE);
+}
+
 /* A handle of this kind, mostly. */
 static void *any(enum kind kind) {
-    void *handle = __atomic_load_n(&handles[kind][below(SLOTS)], __ATOMIC_ACQUIRE);
+    void *handle = kept(kind);
     switch (below(32)) {
     case 0:
         return NULL;
@@ -55,7 +59,7 @@ static void *any(enum kind kind) {
     case 3:
         return &workers;
     case 4:
-        return __atomic_load_n(&handles[below(KINDS)][below(SLOTS)], __ATOMIC_ACQUIRE);
+        return kept((enum kind)below(KINDS));
     default:
         return kind == HUB && below(8) ? first_hubs[below(2)] : handle;
     }

@@ -59,7 +59,7 @@ CALL(eph_hub_open) {
 
 /* Not of one of the first, which go on. */
 CALL(eph_hub_free) {
-    return free_it(HUB, below(8) ? any(LINK) : handles[HUB][below(SLOTS)]);
+    return free_it(HUB, below(8) ? any(LINK) : kept(HUB));
 }
 
 CALL(eph_hub_id) {
@@ -75,7 +75,7 @@ CALL(eph_hub_closer) {
 
 /* Not those of the first hubs, which go on. */
 CALL(eph_closer_close) {
-    eph_hub_t *hub = (eph_hub_t *)handles[HUB][below(SLOTS)];
+    eph_hub_t *hub = (eph_hub_t *)kept(HUB);
     eph_closer_t *closer;
     int code = eph_hub_closer(hub, &closer);
     if (code == 0) {

@@ -90,7 +90,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "c",
-        about: "a million events from and to Python, random calls from C, and what is installed",
+        about: "a million events from and to Python, C under sanitizers and valgrind, what is installed",
         needs: &[
             Need::CxxCompiler,
             Need::Program("valgrind"),
@@ -107,7 +107,8 @@ pub(crate) const STEPS: &[Step] = &[
             vec![
                 Line::new(exchange).env("EPHAPSE_EVENTS", "1000000").expect(tests_ran),
                 Line::new(fuzz).env("EPHAPSE_RUNS", "20").expect(tests_ran),
-                Line::new(valgrind).env("EPHAPSE_VALGRIND", "1").expect(tests_ran),
+                Line::new(valgrind).env("EPHAPSE_CHECKS", "valgrind").expect(tests_ran),
+                for_threads("threads random"),
                 install.clone(),
                 Line::new("sh ffi/tests/installed/check.sh").arg(&prefix),
                 install.arg("--remove"),
@@ -159,6 +160,22 @@ pub(crate) fn chosen(only: &[String]) -> Vec<&'static Step> {
 /// In a target folder of its own: other flags would have everything built anew each time.
 fn for_model(line: &str) -> Line {
     Line::new(line).env("RUSTFLAGS", MODEL).env("CARGO_TARGET_DIR", below_target("model"))
+}
+
+/// Tests of programs in C with the library and them under ThreadSanitizer. In a target folder of its
+/// own, as above. The tests themselves, in Rust, are not what it is to look at.
+fn for_threads(tests: &str) -> Line {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let line = format!("cargo test -p ephapse-ffi --target {target} --test programs -- {tests}");
+    // What is precompiled of the standard library is not built for it; see `threads.supp`.
+    let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
+    Line::new(&line)
+        .env("RUSTC_BOOTSTRAP", "1") // as for fuzzing
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_TARGET_DIR", below_target("threads"))
+        .env("EPHAPSE_CHECKS", "threads")
+        .env("TSAN_OPTIONS", "report_bugs=0")
+        .expect(tests_ran)
 }
 
 /// A filter that fits nothing makes `cargo test` succeed.
