@@ -10,7 +10,8 @@ mod others {
     pub(crate) mod process;
 }
 
-use common::{Place, checks, root, run};
+use common::header::{check_documented, errors};
+use common::{Place, checks, run};
 use ephapse::{Domain, Hub, Supervisor};
 use others::process::{Child, Wire, enter};
 use std::collections::BTreeSet;
@@ -43,13 +44,6 @@ fn run_with_others(place: &Place) {
     run(&program, &[&path]);
 }
 
-/// The errors that the header declares.
-fn declared() -> BTreeSet<String> {
-    let header = std::fs::read_to_string(root().join("include/ephapse.h")).unwrap();
-    let name = |line: &str| Some(line.strip_prefix("#define ")?.split_once(" (-")?.0.to_owned());
-    header.lines().filter_map(name).filter(|name| name.starts_with("EPH_E")).collect()
-}
-
 /// What no caller can bring about: the library would have to be wrong. That a panic becomes this
 /// number is tested where it does.
 const FAULT_OF_THE_LIBRARY: &str = "EPH_EINTERNAL";
@@ -59,8 +53,10 @@ fn every_error_is_brought_about_and_told_by_its_number() {
     let place = Place::new();
     run(&place.program("tests/c/errors.c", checks()), &[&place.domain("domain")]);
     run_with_others(&place);
-    let seen: BTreeSet<_> = place.noted().into_iter().map(|(error, _)| error).collect();
-    let mut expected = declared();
+    let noted = place.noted();
+    check_documented(noted.iter().map(|(error, function)| (&error[..], &function[..])));
+    let seen: BTreeSet<_> = noted.into_iter().map(|(error, _)| error).collect();
+    let mut expected: BTreeSet<_> = errors().into_keys().collect();
     assert!(expected.len() > 30 && expected.remove(FAULT_OF_THE_LIBRARY));
     let missing: Vec<_> = expected.difference(&seen).collect();
     assert!(missing.is_empty(), "not brought about: {missing:?}");
