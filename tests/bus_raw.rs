@@ -39,6 +39,9 @@ fn raw_events_are_copied_or_written_in_place() {
     assert_eq!(seen.recv_timeout(LONG).unwrap().unwrap().priority(), 3);
     let error = publisher.try_send(&RawEvent::bytes(1, &[0; 1 << 20])).unwrap_err();
     assert!(matches!(error, SendError::TooLargeToPublish { .. }), "{error}");
+    let any = |_: &mut [u8]| unreachable!("there is no place for it");
+    let error = publisher.try_send(&RawEvent::written(1, usize::MAX, &any)).unwrap_err();
+    assert!(matches!(error, SendError::TooLargeToPublish { .. }), "{error}");
 }
 
 #[test]

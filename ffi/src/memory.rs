@@ -56,6 +56,8 @@ pub(crate) struct User(*mut c_void);
 
 // SAFETY: it is never looked at; the header says on which threads it is passed on.
 unsafe impl Send for User {}
+// SAFETY: as above: all that is done with it is to copy it.
+unsafe impl Sync for User {}
 
 fn check<T>(pointer: *const T, what: &str) -> Result<(), Fault> {
     if pointer.is_null() {

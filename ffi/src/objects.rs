@@ -8,6 +8,7 @@ use ephapse::{
     Closer, Envelope, Hub, Link, Loan, RawPublisher, Received, Reply, Subscription,
     SupervisorThread,
 };
+use std::sync::Arc;
 
 /// Kinds of what is lent.
 pub(crate) const KIND_EVENT: u64 = 14;
@@ -81,7 +82,7 @@ pub(crate) struct Publisher {
 /// `eph_subscription_t`
 pub(crate) struct Subscriber {
     pub(crate) subscription: Subscription,
-    pub(crate) callback: Option<Callback>,
+    pub(crate) callback: Option<Arc<Callback>>,
 }
 
 /// A function of the caller's, for events.

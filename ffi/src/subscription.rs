@@ -10,6 +10,7 @@ use crate::table::{Handle, enter_lent, insert};
 use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
 use ephapse::{Envelope, Flow, Hub};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 
 entries! {
     fn eph_subscribe(
@@ -76,7 +77,7 @@ entries! {
         drop: Option<DropFn>,
     ) {
         let mut using = subscription.enter()?;
-        let new = function.map(|function| Callback { function, user, drop });
+        let new = function.map(|function| Arc::new(Callback { function, user, drop }));
         let old = std::mem::replace(&mut using.callback, new);
         // Its function may use the subscription.
         std::mem::drop(using);
@@ -93,7 +94,11 @@ entries! {
         let place = count.clear("count")?;
         let mut timeout = Timeout::of(timeout_ns)?;
         for done in 0..count_max {
-            let (function, user) = callback(subscription)?;
+            // It may have ended what it was called for: there is no other function, or nothing more.
+            let callback = match callback(subscription) {
+                Err(_) if done > 0 => return Ok(()),
+                callback => callback?,
+            };
             let mut view = zeros::<EventView>();
             match take(subscription, timeout, Place::of(&mut view)) {
                 Ok(()) => {}
@@ -102,7 +107,7 @@ entries! {
                 Err(fault) => return Err(fault),
             }
             let handle = view.handle;
-            function(user, &raw mut view);
+            (callback.function)(callback.user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
                 event.give_back();
@@ -114,11 +119,10 @@ entries! {
     }
 }
 
-fn callback(subscription: Handle<Subscriber>) -> Result<(EventFn, User), Fault> {
-    let using = subscription.enter()?;
-    let callback = using.callback.as_ref();
+/// Shared, so that it is there until it returns, whoever sets another or frees the subscription.
+fn callback(subscription: Handle<Subscriber>) -> Result<Arc<Callback>, Fault> {
     let none = || Fault::invalid("there is no function for events: eph_subscription_on_event");
-    callback.map(|callback| (callback.function, callback.user)).ok_or_else(none)
+    subscription.enter()?.callback.clone().ok_or_else(none)
 }
 
 #[inline(always)]

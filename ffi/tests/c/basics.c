@@ -127,6 +127,34 @@ static void on_event(void *user, eph_event_t *event) {
 
 static void on_drop(void *user) { ((struct seen *)user)->dropped++; }
 
+static eph_subscription_t *ending;
+
+/* Ends what it is called for, which is not over before it returns. */
+static void on_last(void *user, eph_event_t *event) {
+    OK(eph_event_release(event));
+    OK(eph_subscription_free(ending));
+    CHECK(((struct seen *)user)->dropped == 0);
+    ((struct seen *)user)->events++;
+}
+
+static void freed_while_called(void) {
+    eph_publisher_t *pub;
+    struct seen seen = {0, 0};
+    size_t count;
+    int i;
+
+    OK(eph_subscribe_z(b, "last", NULL, &ending));
+    OK(eph_publisher_open_z(a, "last", EPH_RAW, &pub));
+    OK(eph_subscription_on_event(ending, on_last, &seen, on_drop));
+    for (i = 0; i < 3; i++) {
+        OK(eph_publish(pub, "x", 1, EPH_NOW, NULL));
+    }
+    OK(eph_subscription_dispatch(ending, SECOND, 3, &count));
+    CHECK(count == 1 && seen.events == 1 && seen.dropped == 1);
+    EXPECT(EPH_EHANDLE, eph_subscription_dispatch(ending, SECOND, 3, &count));
+    OK(eph_publisher_free(pub));
+}
+
 static void waiting(void) {
     eph_subscription_t *sub;
     eph_publisher_t *pub;
@@ -254,6 +282,7 @@ int main(int argc, char **argv) {
     publishing();
     extensions();
     waiting();
+    freed_while_called();
     linking();
     directory();
     OK(eph_hub_closer(a, &closer));

@@ -1,7 +1,6 @@
 /* What a forked child gets for what it has inherited, and that its parent goes on: forks DIRECTORY. */
 #include "check.h"
 #include <sys/wait.h>
-#include <unistd.h>
 
 int main(int argc, char **argv) {
     eph_supervisor_t *supervisor;
@@ -28,7 +27,7 @@ int main(int argc, char **argv) {
         OK(eph_publish(pub, "1", 1, SECOND, NULL));
         OK(eph_subscription_take(sub, SECOND, &event));
         OK(eph_link_loan(link, EPH_RAW, 10, EPH_NOW, &loan));
-        if (fork() == 0) {
+        if (fork_now() == 0) {
             EXPECT(EPH_EFORKED, eph_hub_id(a, &id));
             EXPECT(EPH_EFORKED, eph_hub_take(a, EPH_FOREVER, &next));
             EXPECT(EPH_EFORKED, eph_subscription_take(other, EPH_FOREVER, &next));

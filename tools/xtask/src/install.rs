@@ -23,7 +23,7 @@ struct Item {
 enum From {
     /// A file of the project.
     Source(&'static str),
-    /// A file of the project in which the prefix and the version are filled in.
+    /// A file of the project in which the prefix, the version and the like are filled in.
     Template(&'static str),
     /// A file that was built.
     Built(&'static str),
@@ -44,6 +44,10 @@ fn items() -> Vec<Item> {
         item(
             "lib/cmake/ephapse/ephapse-config.cmake",
             From::Template("ffi/install/ephapse-config.cmake.in"),
+        ),
+        item(
+            "lib/cmake/ephapse/ephapse-config-version.cmake",
+            From::Template("ffi/install/ephapse-config-version.cmake.in"),
         ),
     ]
 }
@@ -73,21 +77,40 @@ fn place(from: &From, to: &Path, prefix: &Path) -> Result<()> {
         From::Link(name) => symlink(name, to)?,
         From::Template(path) => {
             let text = fs::read_to_string(root().join(path))?;
-            let prefix = prefix.display().to_string();
-            fs::write(to, text.replace("@PREFIX@", &prefix).replace("@VERSION@", VERSION))?;
+            let mut parts = VERSION.split('.');
+            let mut part = || parts.next().unwrap_or("0");
+            let values = [
+                ("@PREFIX@", &*prefix.display().to_string()),
+                ("@VERSION@", VERSION),
+                ("@SONAME@", SONAME),
+                ("@MAJOR@", part()),
+                ("@MINOR@", part()),
+            ];
+            let filled = values.iter().fold(text, |text, (name, it)| text.replace(name, it));
+            fs::write(to, filled)?;
         }
     }
     Ok(())
 }
 
-/// Removes what was installed, and the folder that only we use. What is not there is no fault.
+/// Removes what was installed, and the folders below the prefix that are empty then. What is not
+/// there is no fault.
 pub(crate) fn remove(prefix: &Path) -> Result<()> {
     for Item { path, .. } in items() {
         let path = prefix.join(path);
         gone(fs::remove_file(&path)).with_context(|| format!("removing {}", path.display()))?;
     }
-    let folder = prefix.join("lib/cmake/ephapse");
-    gone(fs::remove_dir(&folder)).with_context(|| format!("removing {}", folder.display()))
+    // From the inside out.
+    for folder in ["lib/cmake/ephapse", "lib/cmake", "lib/pkgconfig", "lib", "include"] {
+        let folder = prefix.join(folder);
+        match fs::remove_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            result => {
+                gone(result).with_context(|| format!("removing {}", folder.display()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn gone(result: std::io::Result<()>) -> Result<()> {
