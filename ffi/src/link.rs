@@ -1,11 +1,11 @@
 //! Links: opening, accepting, sending, lending.
 
 use crate::codes::Code;
-use crate::event::Timeout;
+use crate::event::{Timeout, Until};
 use crate::fault::Fault;
 use crate::hub::{switch, time};
 use crate::memory::{In, Out, zeros};
-use crate::objects::{KIND_LOAN, Lent};
+use crate::objects::Lent;
 use crate::table::{Handle, insert};
 use crate::types::{self, LinkState, LoanView, array};
 use ephapse::{Hub, Link, LinkOptions, Loan, SendError};
@@ -30,10 +30,10 @@ entries! {
         let place = link.clear("link")?;
         let timeout = Timeout::of(timeout_ns)?;
         let mut using = hub.enter()?;
-        let link = match timeout {
-            Timeout::Now => using.try_accept()?,
-            Timeout::After(time) => using.accept_timeout(time)?,
-            Timeout::Never => using.accept()?,
+        let link = match timeout.until() {
+            Until::Now => using.try_accept()?,
+            Until::After(time) => using.accept_timeout(time)?,
+            Until::Never => using.accept()?,
         };
         match link {
             Some(link) => place.set(insert(link)?),
@@ -78,23 +78,24 @@ entries! {
         timeout_ns: i64,
         loan: Out<LoanView>,
     ) {
-        let place = loan.clear("loan")?;
-        let timeout = Timeout::of(timeout_ns)?;
-        link.enter()?.lend(KIND_LOAN, |link, handle| {
-            let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
-            let data = loan.as_mut_ptr();
-            place.set(LoanView { data, len, handle });
-            Ok(Lent::Loan(loan))
+        loan.filled_by("loan", |place| {
+            let timeout = Timeout::of(timeout_ns)?;
+            link.enter()?.lend(|link, handle| {
+                let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
+                let data = loan.as_mut_ptr();
+                place.set(LoanView { data, len, handle });
+                Ok(Lent::Loan(loan))
+            })
         })
     }
 }
 
 #[inline(always)]
 fn loan(link: &mut Link, len: usize, timeout: Timeout) -> Result<Loan<'_>, SendError> {
-    match timeout {
-        Timeout::Now => link.try_loan(len),
-        Timeout::After(time) => link.loan_timeout(len, time),
-        Timeout::Never => link.loan(len),
+    match timeout.until() {
+        Until::Now => link.try_loan(len),
+        Until::After(time) => link.loan_timeout(len, time),
+        Until::Never => link.loan(len),
     }
 }
 

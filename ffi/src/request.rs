@@ -4,7 +4,7 @@ use crate::codes::Code;
 use crate::directory::duration;
 use crate::event::{show_envelope, with_event};
 use crate::memory::{In, Out};
-use crate::objects::{Answer, KIND_EVENT, Lent};
+use crate::objects::{Answer, Lent};
 use crate::publisher::{extension_of, sent_of};
 use crate::table::{Handle, insert};
 use crate::types::{EventView, Extension, Sent};
@@ -48,7 +48,7 @@ entries! {
         let timeout = duration(timeout_ns)?;
         let reply = hub.enter()?.request_raw(subject, &request, timeout)?;
         // In a place of its own, which goes when the event is released.
-        insert(Answer(reply))?.enter()?.lend(KIND_EVENT, |answer, handle| {
+        insert(Answer(reply))?.enter()?.lend(|answer, handle| {
             let event = answer.0.envelope();
             show_envelope(&event, handle, place);
             Ok(Lent::Envelope(event))

@@ -1,7 +1,7 @@
 //! Subscriptions: taking events, copying them, waiting for them, and having a function called.
 
 use crate::codes::Code;
-use crate::event::{Timeout, show_envelope};
+use crate::event::{Timeout, Until, show_envelope};
 use crate::fault::Fault;
 use crate::hub::wait_of;
 use crate::memory::{In, Out, Place, User, zeros};
@@ -34,8 +34,7 @@ entries! {
         timeout_ns: i64,
         event: Out<EventView>,
     ) {
-        let place = event.clear("event")?;
-        take(subscription, Timeout::of(timeout_ns)?, place)
+        event.filled_by("event", |place| take(subscription, Timeout::of(timeout_ns)?, place))
     }
 
     fn eph_receive(
@@ -105,10 +104,10 @@ entries! {
             function(user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
-                event.give_back();
+                event.give_back(drop);
             }
             place.set(done + 1);
-            timeout = Timeout::Now;
+            timeout = Timeout::NOW;
         }
         Ok(())
     }
@@ -127,7 +126,7 @@ fn take(
     timeout: Timeout,
     place: Place<EventView>,
 ) -> Result<(), Fault> {
-    subscription.enter()?.lend(KIND_EVENT, |subscriber, handle| {
+    subscription.enter()?.lend(|subscriber, handle| {
         let event = next(subscriber, timeout)?;
         show_envelope(&event, handle, place);
         Ok(Lent::Envelope(event))
@@ -136,16 +135,19 @@ fn take(
 
 #[inline(always)]
 fn next(subscriber: &mut Subscriber, timeout: Timeout) -> Result<Envelope<'_>, Fault> {
-    let closed = timeout != Timeout::Never && subscriber.subscription.is_closed();
-    let event = match timeout {
-        Timeout::Now => subscriber.subscription.try_recv()?,
-        Timeout::After(time) => subscriber.subscription.recv_timeout(time)?,
-        Timeout::Never => subscriber.subscription.recv()?,
+    let (until, subscription) = (timeout.until(), &mut subscriber.subscription);
+    // Looked at first: what is there can still be taken.
+    let closed = matches!(until, Until::Never) || subscription.is_closed();
+    let event = match until {
+        Until::Now => subscription.try_recv(),
+        Until::After(time) => subscription.recv_timeout(time),
+        Until::Never => subscription.recv(),
     };
     match event {
-        Some(event) => Ok(event),
-        None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
-        None => Err(Code::TimedOut.into()),
+        Ok(Some(event)) => Ok(event),
+        Ok(None) if closed => Err(Code::Closed.into()),
+        Ok(None) => Err(Code::TimedOut.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
