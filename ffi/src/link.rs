@@ -8,7 +8,7 @@ use crate::memory::{In, Out, zeros};
 use crate::objects::Lent;
 use crate::table::{Handle, insert};
 use crate::types::{self, LinkState, LoanView, array};
-use ephapse::{Hub, Link, LinkOptions, Loan, SendError};
+use ephapse::{Hub, Link, LinkOptions, Loan, RawEvent, SendError};
 
 entries! {
     fn eph_link_to(
@@ -64,10 +64,13 @@ entries! {
         timeout_ns: i64,
     ) {
         let (timeout, data) = (Timeout::of(timeout_ns)?, data.slice(len, "data")?);
-        let mut using = link.enter()?;
-        let mut loan = loan(&mut using, len, timeout)?;
-        loan.copy_from_slice(data);
-        loan.with_schema(schema).send();
+        let mut link = link.enter()?;
+        let event = RawEvent::bytes(schema, data);
+        match timeout.until() {
+            Until::Now => link.try_send_raw(&event)?,
+            Until::After(time) => link.send_raw_timeout(&event, time)?,
+            Until::Never => link.send_raw(&event)?,
+        }
         Ok(())
     }
 

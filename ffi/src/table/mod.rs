@@ -27,14 +27,13 @@
 
 mod numbers;
 mod slots;
-mod turn;
 
 use self::slots::{SHUT, Slot, slot_of};
-use self::turn::Inside;
 use crate::codes::Code;
 use crate::fault::Fault;
 use crate::memory::Plain;
 use crate::objects::{KIND_ANSWER, KIND_EVENT, KIND_LOAN, Lent, Object, Stored};
+use crate::turn::{self, Inside};
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::Once;

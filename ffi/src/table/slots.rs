@@ -7,8 +7,8 @@
 #![allow(unsafe_code)]
 
 use super::numbers::{self, SLOTS};
-use super::turn::{Inside, Owner};
 use crate::objects::{Lent, Object};
+use crate::turn::{Inside, Owner};
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};

@@ -13,6 +13,12 @@
 //! becomes owner, and every call holds `taking` for as long as it lasts.
 //!
 //! A thread is inside of two slots at most (a reply is sent by a hub and is about an event).
+//!
+//! # Safety
+//!
+//! Seats are never freed, so what was once the address of one still is.
+
+#![allow(unsafe_code)]
 
 #[cfg(all(test, ephapse_model))]
 mod model;
@@ -25,18 +31,18 @@ use self::atomics::{AtomicPtr, AtomicUsize, Ordering, light_fence, pause};
 use std::ptr;
 
 #[cfg(not(ephapse_model))]
-pub(super) use self::seats::all_seats_are_new;
+pub(crate) use self::seats::all_seats_are_new;
 
 /// In nothing.
 const OUTSIDE: usize = 0;
 
 /// What a thread says about itself: the addresses of what it is inside of.
 #[repr(align(128))] // nobody else's stores on its lines, which are fetched in pairs
-pub(super) struct Seat([AtomicUsize; 2]);
+pub(crate) struct Seat([AtomicUsize; 2]);
 
 /// Who may use a slot.
 #[derive(Default)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// The thread that used it last.
     seat: AtomicPtr<Seat>,
     /// The address of this, if somebody is about to become the owner; or, without a barrier, is
@@ -45,7 +51,7 @@ pub(super) struct Owner {
 }
 
 /// The right to use what an [`Owner`] guards, until it is dropped.
-pub(super) struct Inside {
+pub(crate) struct Inside {
     /// Where it is said: on a seat, or in `taking`.
     place: &'static AtomicUsize,
 }
@@ -63,14 +69,14 @@ impl Drop for Inside {
 impl Owner {
     /// Enters, if this thread is the owner and is inside of nothing.
     #[inline(always)]
-    pub(super) fn enter(&'static self) -> Option<Inside> {
+    pub(crate) fn enter(&'static self) -> Option<Inside> {
         self.enter_first(seats::current())
     }
 
     /// Enters after [`enter`](Self::enter) did not, if nobody is inside; `None` if somebody is, this
     /// thread among them.
     #[inline(never)]
-    pub(super) fn enter_slowly(&'static self) -> Option<Inside> {
+    pub(crate) fn enter_slowly(&'static self) -> Option<Inside> {
         self.enter_anew(seats::take(), seats::barrier())
     }
 }

@@ -5,6 +5,12 @@
 //!
 //! In a forked child all seats are new, also that of its one thread. So it is the owner of nothing
 //! that it has inherited.
+//!
+//! # Safety
+//!
+//! Nodes of the list are boxes that nobody frees; membarrier(2) takes integers.
+
+#![allow(unsafe_code)]
 
 use super::{OUTSIDE, Seat};
 use std::cell::Cell;
@@ -60,7 +66,7 @@ pub(super) fn take() -> &'static Seat {
 }
 
 /// In a forked child, whose one thread this is. Those that had the seats so far do not exist.
-pub(in crate::table) fn all_seats_are_new() {
+pub(crate) fn all_seats_are_new() {
     // Relaxed: nobody else is there.
     SEATS.store(ptr::null_mut(), Ordering::Relaxed);
     CURRENT.set(&NONE);
