@@ -3,8 +3,8 @@
 use crate::codes::Code;
 use crate::fault::Fault;
 use crate::memory::{In, Out, Place, Plain, zeros};
-use crate::objects::{KIND_EVENT, Lent};
-use crate::table::enter_lent;
+use crate::objects::{KIND_EVENT, Lent, Stored};
+use crate::table::{Handle, Using, enter_lent};
 use crate::types::{EventDetails, EventView, PairView, view};
 use ephapse::event::{ExtensionView, Timestamp};
 use ephapse::{Envelope, Received};
@@ -91,6 +91,21 @@ pub(crate) fn with_event<R>(
         Some(lent @ (Lent::Envelope(_) | Lent::Received(_))) => f(lent),
         _ => Err(Code::Handle.into()),
     }
+}
+
+/// What gives events, after giving back the one that is in the struct, if one is: mostly its own last
+/// one.
+#[inline(always)]
+pub(crate) fn after_release<T: Stored>(
+    from: Handle<T>,
+    event: Out<EventView>,
+) -> Result<Using<T>, Fault> {
+    let last = event.peek("event")?.map_or(0, |event| event.handle);
+    if let Some(using) = from.enter_after(last) {
+        return Ok(using);
+    }
+    release(event, KIND_EVENT, "event", |event| event.handle)?;
+    from.enter()
 }
 
 fn extension(event: &Lent) -> Option<ExtensionView<'_>> {

@@ -2,11 +2,11 @@
 
 use crate::base::check_abi;
 use crate::codes::Code;
-use crate::event::{Timeout, Until, show_received};
+use crate::event::{Timeout, Until, after_release, show_received};
 use crate::fault::Fault;
-use crate::memory::{In, Out};
+use crate::memory::{In, Out, Place};
 use crate::objects::Lent;
-use crate::table::{Handle, insert};
+use crate::table::{Handle, Using, insert};
 use crate::types::{EventView, HubOptions};
 use ephapse::{Closer, Domain, Hub, HubBuilder, Payloads, Received, Wait};
 use std::ffi::OsStr;
@@ -41,12 +41,14 @@ entries! {
     fn eph_hub_take(hub: Handle<Hub>, timeout_ns: i64, event: Out<EventView>) {
         event.filled_by("event", |place| {
             let timeout = Timeout::of(timeout_ns)?;
-            hub.enter()?.lend(|hub, handle| {
-                let received = take(hub, timeout)?;
-                show_received(&received, handle, place);
-                Ok(Lent::Received(received))
-            })
+            lend(hub.enter()?, timeout, place)
         })
+    }
+
+    fn eph_hub_next(hub: Handle<Hub>, timeout_ns: i64, event: Out<EventView>) {
+        let timeout = Timeout::of(timeout_ns)?;
+        let using = after_release(hub, event)?;
+        event.filled_by("event", |place| lend(using, timeout, place))
     }
 
     fn eph_hub_fd(hub: Handle<Hub>, fd: Out<i32>) {
@@ -74,6 +76,15 @@ entries! {
     }
 
     fn eph_closer_free(closer: Handle<Closer>) { closer.free() }
+}
+
+#[inline(always)]
+fn lend(hub: Using<Hub>, timeout: Timeout, place: Place<EventView>) -> Result<(), Fault> {
+    hub.lend(|hub, handle| {
+        let received = take(hub, timeout)?;
+        show_received(&received, handle, place);
+        Ok(Lent::Received(received))
+    })
 }
 
 #[inline(always)]

@@ -1,12 +1,12 @@
 //! Subscriptions: taking events, copying them, waiting for them, and having a function called.
 
 use crate::codes::Code;
-use crate::event::{Timeout, Until, show_envelope};
+use crate::event::{Timeout, Until, after_release, show_envelope};
 use crate::fault::Fault;
 use crate::hub::wait_of;
 use crate::memory::{In, Out, Place, User, zeros};
 use crate::objects::{Callback, KIND_EVENT, Lent, Subscriber};
-use crate::table::{Handle, enter_lent, insert};
+use crate::table::{Handle, Using, enter_lent, insert};
 use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
 use ephapse::{Envelope, Flow, Hub};
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,6 +35,16 @@ entries! {
         event: Out<EventView>,
     ) {
         event.filled_by("event", |place| take(subscription, Timeout::of(timeout_ns)?, place))
+    }
+
+    fn eph_subscription_next(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        event: Out<EventView>,
+    ) {
+        let timeout = Timeout::of(timeout_ns)?;
+        let using = after_release(subscription, event)?;
+        event.filled_by("event", |place| lend(using, timeout, place))
     }
 
     fn eph_receive(
@@ -126,7 +136,16 @@ fn take(
     timeout: Timeout,
     place: Place<EventView>,
 ) -> Result<(), Fault> {
-    subscription.enter()?.lend(|subscriber, handle| {
+    lend(subscription.enter()?, timeout, place)
+}
+
+#[inline(always)]
+fn lend(
+    subscription: Using<Subscriber>,
+    timeout: Timeout,
+    place: Place<EventView>,
+) -> Result<(), Fault> {
+    subscription.lend(|subscriber, handle| {
         let event = next(subscriber, timeout)?;
         show_envelope(&event, handle, place);
         Ok(Lent::Envelope(event))

@@ -60,7 +60,7 @@ impl Drop for Inside {
     #[inline(always)]
     fn drop(&mut self) {
         // SYNC(turn): pairs with the loads of seats in `Owner::take_over`, and with the exchange in
-        // `Owner::enter_anew`.
+        // `Owner::try_taking`.
         self.place.store(OUTSIDE, Ordering::Release);
     }
 }
@@ -91,7 +91,7 @@ impl Owner {
         let [place, _] = &seat.0;
         // Relaxed: this thread's own.
         let is_free = place.load(Ordering::Relaxed) == OUTSIDE;
-        (is_free && self.enter_at(place, seat)).then_some(Inside { place })
+        (is_free && self.enter_at(place, seat)).then(|| Inside { place })
     }
 
     /// Enters, if the thread of this seat is the owner.
@@ -127,8 +127,7 @@ impl Owner {
             return Some(Inside { place });
         }
         let mut tries = 0;
-        // SYNC(turn): pairs with the stores of 0, here and in `Inside::drop`.
-        while self.taking.swap(self.address(), Ordering::Acquire) != OUTSIDE {
+        while !self.try_taking() {
             // Another that has found this one inside, or is about to, is done at once.
             if barrier.is_none() || tries == TRIES {
                 return None;
@@ -138,9 +137,16 @@ impl Owner {
         }
         let Some(barrier) = barrier else { return Some(Inside { place: &self.taking }) };
         let mine = self.take_over(place, seat, barrier);
-        // SYNC(turn): pairs with the exchange above.
+        // SYNC(turn): pairs with the exchange in `try_taking`.
         self.taking.store(OUTSIDE, Ordering::Release);
-        mine.then_some(Inside { place })
+        mine.then(|| Inside { place })
+    }
+
+    fn try_taking(&self) -> bool {
+        // SYNC(turn): pairs with the stores of 0 in `enter_anew` and `Inside::drop`. Relaxed: who fails
+        // looks at nothing.
+        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+        self.taking.compare_exchange(OUTSIDE, self.address(), acquire, relaxed).is_ok()
     }
 
     /// Becomes the owner and enters, if the one before is not inside. `taking` is ours.

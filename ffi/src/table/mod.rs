@@ -191,6 +191,30 @@ impl<T: Stored> Handle<T> {
         }
     }
 
+    /// The same after giving back an event or loan of its own, if this is its handle: all in one turn.
+    #[inline(always)]
+    pub(crate) fn enter_after(self, lent: u64) -> Option<Using<T>> {
+        let handle = self.0.addr() as u64;
+        let slot = slot_of(handle)?;
+        // Relaxed: it changes by whose turn it is, and what is open by `lent` is what it has lent.
+        let is_ours = slot.filled_as.load(Ordering::Relaxed) == handle;
+        let kinds = [handle, lent].map(numbers::kind_of);
+        if !is_ours || kinds != [T::KIND, T::LENDS] {
+            return None;
+        }
+        // SYNC(open): as in `Turn::take`.
+        let inside = match slot.open.load(Ordering::Acquire) == lent {
+            true => slot.owner.enter()?,
+            false => return None,
+        };
+        // SAFETY: it is our turn, and the slot is open by the handle of what is lent.
+        drop(unsafe { &mut *slot.lent.get() }.take());
+        slot.open(handle);
+        // SAFETY: it is our turn, and the slot is open by the handle of what is in it.
+        let object = T::of(unsafe { &mut *slot.object.get() }.as_mut()?)?;
+        Some(Using { object, turn: Turn { slot, inside } })
+    }
+
     /// Frees what it stands for. NULL is allowed, and nothing happens.
     pub(crate) fn free(self) -> Result<(), Fault> {
         if self.0.is_null() {

@@ -188,7 +188,7 @@ fn broken_without_taking() {
         try_all(2, 1, |owner, seat| {
             owner.enter_first(seat).or_else(|| {
                 let [place, _] = &seat.0;
-                owner.take_over(place, seat, barrier).then_some(Inside { place })
+                owner.take_over(place, seat, barrier).then(|| Inside { place })
             })
         });
     });
