@@ -158,14 +158,14 @@ fn model_two_places() {
 
 /// The canary: without the barrier two threads are inside at once.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn broken_without_the_barrier() {
     check(Some(3), || try_all(1, 1, |owner, seat| enter_with(owner, seat, Some(|| true))));
 }
 
 /// The canary: who looks whether it is the owner before it says that it is inside is not seen.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn broken_without_the_second_look() {
     check(Some(3), || {
         try_all(1, 1, |owner, seat| {
@@ -182,7 +182,7 @@ fn broken_without_the_second_look() {
 
 /// The canary: two that take over at once, and each looks at the seat of the one before both.
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn broken_without_taking() {
     check(Some(3), || {
         try_all(2, 1, |owner, seat| {

@@ -16,10 +16,10 @@ fn a_thread_is_inside_once() {
     assert!(enter(owner).is_none());
     let second = enter(other).unwrap();
     assert!(enter(owner).is_none() && enter(other).is_none());
-    assert!(thread::spawn(|| enter(owner).is_none()).join().unwrap());
+    assert!(thread::spawn(move || enter(owner).is_none()).join().unwrap());
     drop(inside);
     drop(second);
-    assert!(thread::spawn(|| enter(owner).is_some()).join().unwrap());
+    assert!(thread::spawn(move || enter(owner).is_some()).join().unwrap());
     drop(enter(owner).unwrap());
 }
 
