@@ -1,12 +1,12 @@
 //! Subscriptions: taking events, copying them, waiting for them, and having a function called.
 
 use crate::codes::Code;
-use crate::event::{Timeout, show_envelope};
+use crate::event::{Timeout, Until, after_release, show_envelope};
 use crate::fault::Fault;
 use crate::hub::wait_of;
 use crate::memory::{In, Out, Place, User, zeros};
 use crate::objects::{Callback, KIND_EVENT, Lent, Subscriber};
-use crate::table::{Handle, enter_lent, insert};
+use crate::table::{Handle, Using, enter_lent, insert};
 use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
 use ephapse::{Envelope, Flow, Hub};
 use std::os::fd::{AsFd, AsRawFd};
@@ -35,8 +35,17 @@ entries! {
         timeout_ns: i64,
         event: Out<EventView>,
     ) {
-        let place = event.clear("event")?;
-        take(subscription, Timeout::of(timeout_ns)?, place)
+        event.filled_by("event", |place| take(subscription, Timeout::of(timeout_ns)?, place))
+    }
+
+    fn eph_subscription_next(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        event: Out<EventView>,
+    ) {
+        let timeout = Timeout::of(timeout_ns)?;
+        let using = after_release(subscription, event)?;
+        event.filled_by("event", |place| lend(using, timeout, place))
     }
 
     fn eph_receive(
@@ -110,10 +119,10 @@ entries! {
             (callback.function)(callback.user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
-                event.give_back();
+                event.give_back(drop);
             }
             place.set(done + 1);
-            timeout = Timeout::Now;
+            timeout = Timeout::NOW;
         }
         Ok(())
     }
@@ -131,7 +140,16 @@ fn take(
     timeout: Timeout,
     place: Place<EventView>,
 ) -> Result<(), Fault> {
-    subscription.enter()?.lend(KIND_EVENT, |subscriber, handle| {
+    lend(subscription.enter()?, timeout, place)
+}
+
+#[inline(always)]
+fn lend(
+    subscription: Using<Subscriber>,
+    timeout: Timeout,
+    place: Place<EventView>,
+) -> Result<(), Fault> {
+    subscription.lend(|subscriber, handle| {
         let event = next(subscriber, timeout)?;
         show_envelope(&event, handle, place);
         Ok(Lent::Envelope(event))
@@ -140,16 +158,19 @@ fn take(
 
 #[inline(always)]
 fn next(subscriber: &mut Subscriber, timeout: Timeout) -> Result<Envelope<'_>, Fault> {
-    let closed = timeout != Timeout::Never && subscriber.subscription.is_closed();
-    let event = match timeout {
-        Timeout::Now => subscriber.subscription.try_recv()?,
-        Timeout::After(time) => subscriber.subscription.recv_timeout(time)?,
-        Timeout::Never => subscriber.subscription.recv()?,
+    let (until, subscription) = (timeout.until(), &mut subscriber.subscription);
+    // Looked at first: what is there can still be taken.
+    let closed = matches!(until, Until::Never) || subscription.is_closed();
+    let event = match until {
+        Until::Now => subscription.try_recv(),
+        Until::After(time) => subscription.recv_timeout(time),
+        Until::Never => subscription.recv(),
     };
     match event {
-        Some(event) => Ok(event),
-        None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
-        None => Err(Code::TimedOut.into()),
+        Ok(Some(event)) => Ok(event),
+        Ok(None) if closed => Err(Code::Closed.into()),
+        Ok(None) => Err(Code::TimedOut.into()),
+        Err(error) => Err(error.into()),
     }
 }
 

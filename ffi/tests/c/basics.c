@@ -63,6 +63,48 @@ static void publishing(void) {
     OK(eph_subscription_free(sub));
 }
 
+/* Loops that need no release. */
+static void loops(void) {
+    eph_subscription_t *sub, *other;
+    eph_publisher_t *pub;
+    eph_event_t event = {0}, copy;
+    char sent, seen = 0;
+
+    OK(eph_subscribe_z(b, "loop", NULL, &sub));
+    OK(eph_subscribe_z(b, "loop", NULL, &other));
+    OK(eph_publisher_open_z(a, "loop", 7, &pub));
+    for (sent = 0; sent < 3; sent++) {
+        OK(eph_publish(pub, &sent, 1, SECOND, NULL));
+    }
+    while (seen < 3) {
+        OK(eph_subscription_next(sub, SECOND, &event));
+        CHECK(*(const char *)event.data == seen++);
+        CHECK(eph_event_is(&event, 7, 1) && !eph_event_is(&event, 8, 1));
+        CHECK(!eph_event_is(&event, 7, 2));
+    }
+    EXPECT(EPH_EBUSY, eph_subscription_free(sub));
+    copy = event;
+    EXPECT(EPH_ETIMEDOUT, eph_subscription_next(sub, EPH_NOW, &event));
+    CHECK(event.handle == 0 && event.data == NULL && event.len == 0);
+    EXPECT(EPH_ETIMEDOUT, eph_subscription_next(sub, EPH_NOW, &event));
+    EXPECT(EPH_EHANDLE, eph_subscription_next(sub, EPH_NOW, &copy));
+    EXPECT(EPH_EINVAL, eph_subscription_next(sub, EPH_NOW, NULL));
+    EXPECT(EPH_EINVAL, eph_subscription_next(sub, -2, &event));
+
+    /* What another has given is given back to that. */
+    OK(eph_publish(pub, "x", 1, SECOND, NULL));
+    OK(eph_subscription_take(other, SECOND, &event));
+    OK(eph_subscription_next(sub, SECOND, &event));
+    CHECK(*(const char *)event.data == 'x');
+    OK(eph_subscription_take(other, SECOND, &copy));
+    OK(eph_event_release(&copy));
+    EXPECT(EPH_EHANDLE, eph_hub_next((eph_hub_t *)sub, EPH_NOW, &event));
+    EXPECT(EPH_ETIMEDOUT, eph_hub_next(b, EPH_NOW, &event));
+    OK(eph_subscription_free(sub));
+    OK(eph_subscription_free(other));
+    OK(eph_publisher_free(pub));
+}
+
 static void write_numbers(void *user, void *data, size_t len) {
     memset(data, *(const int *)user, len);
 }
@@ -280,6 +322,7 @@ int main(int argc, char **argv) {
     a = open_hub(argv[1], "a");
     b = open_hub(argv[1], "b");
     publishing();
+    loops();
     extensions();
     waiting();
     freed_while_called();

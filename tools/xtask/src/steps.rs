@@ -42,7 +42,8 @@ pub(crate) const STEPS: &[Step] = &[
         lines: || {
             let all = "cargo clippy --workspace --all-targets --features tokio -- -D warnings";
             // Most of the library is left out there, so much of the rest has no user.
-            let model = "cargo clippy -p ephapse --lib --profile test -- -D warnings -A dead_code";
+            let model = "cargo clippy -p ephapse -p ephapse-ffi --lib --profile test -- -D warnings \
+                         -A dead_code";
             vec![Line::new(all), for_model(model)]
         },
     },
@@ -119,11 +120,12 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "model",
-        about: "the ring's protocol under the model checker, and that it sees broken ones",
+        about: "the protocols without locks under the model checker, and that it sees broken ones",
         needs: &[],
         lines: || {
-            let line = "cargo test -p ephapse --lib --release model";
-            vec![for_model(line).expect(tests_ran)]
+            let test = |package| format!("cargo test -p {package} --lib --release model");
+            let lines = ["ephapse", "ephapse-ffi"].map(test);
+            lines.map(|line| for_model(&line).expect(tests_ran)).into()
         },
     },
     Step {
