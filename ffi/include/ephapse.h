@@ -79,8 +79,8 @@
  *   - Unless it says otherwise a call that failed has changed nothing, and may be repeated when its
  *     cause is gone.
  *   - A function waits only if it has a time-out, or says that it waits. For the supervisor's answer
- *     it waits no longer than 5 s: EPH_ETIMEDOUT. What does not wait makes some system calls, or
- *     none if it is marked [rt].
+ *     it waits no longer than 5 s: EPH_ETIMEDOUT. What does not wait makes some system calls at
+ *     most, and if it is marked [rt] hardly any: see THREADS.
  *   - Results come last, as pointers. After an error they are 0, NULL, or a struct of zeros. A result
  *     that may be NULL says so.
  *   - Every function may return these, which are not listed again:

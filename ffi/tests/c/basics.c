@@ -316,6 +316,9 @@ int main(int argc, char **argv) {
     CHECK(eph_version() == EPH_VERSION && eph_abi() == EPH_ABI);
     OK(eph_schema_z("robot.Pose", 2, "Pose{stamp_ns:u64,position:[f64;3],heading:f32}", &schema));
     CHECK(schema != 0);
+    OK(eph_schema_z("x", 1, "Pose{kind:enum Kind{A,B=2},x:f64}", &schema));
+    EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{kind:enum Kind{A, B=2},x:f64}", &schema));
+    EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{my_enum :f64}", &schema));
     EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{x: f64}", &schema));
     CHECK(schema == 0);
     OK(eph_supervisor_start_z(argv[1], &supervisor));

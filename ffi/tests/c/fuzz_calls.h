@@ -208,6 +208,10 @@ CALL(eph_subscription_take) {
     return code;
 }
 
+CALL(eph_subscription_next) {
+    return eph_subscription_next(any_sub(), any_timeout(), any_event());
+}
+
 CALL(eph_receive) {
     size_t len;
     return eph_receive(any_sub(), any_timeout(), me()->results, below(2) ? BYTES : below(100), &len);
@@ -309,6 +313,8 @@ CALL(eph_link_loan) {
 
 CALL(eph_hub_take) { return eph_hub_take(any_hub(), any_timeout(), new_event()); }
 
+CALL(eph_hub_next) { return eph_hub_next(any_hub(), any_timeout(), any_event()); }
+
 CALL(eph_hub_fd) {
     int fd;
     return eph_hub_fd(any_hub(), &fd);
@@ -362,6 +368,7 @@ static const struct {
     ENTRY(eph_subscribe),
     ENTRY(eph_subscription_free),
     ENTRY(eph_subscription_take),
+    ENTRY(eph_subscription_next),
     ENTRY(eph_receive),
     ENTRY(eph_subscription_fd),
     ENTRY(eph_subscription_arm),
@@ -378,6 +385,7 @@ static const struct {
     ENTRY(eph_link_send),
     ENTRY(eph_link_loan),
     ENTRY(eph_hub_take),
+    ENTRY(eph_hub_next),
     ENTRY(eph_hub_fd),
     ENTRY(eph_hub_arm),
 };
