@@ -158,7 +158,7 @@ pub(crate) fn release<T: Plain>(
     let Some(view) = lent.peek(what)? else { return Ok(()) };
     let handle = handle(&view);
     if handle != 0 {
-        enter_lent(handle, kind)?.give_back(drop);
+        enter_lent(handle, kind)?.give_back(Lent::end);
         lent.clear(what)?;
     }
     Ok(())

@@ -80,11 +80,10 @@ entries! {
 
 #[inline(always)]
 fn lend(hub: Using<Hub>, timeout: Timeout, place: Place<EventView>) -> Result<(), Fault> {
-    hub.lend(|hub, handle| {
-        let received = take(hub, timeout)?;
-        show_received(&received, handle, place);
-        Ok(Lent::Received(received))
-    })
+    let (hub, lending) = hub.lend();
+    let received = take(hub, timeout)?;
+    show_received(&received, lending.handle, place);
+    lending.out(Lent::Received(received))
 }
 
 #[inline(always)]

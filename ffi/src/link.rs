@@ -83,12 +83,11 @@ entries! {
     ) {
         loan.filled_by("loan", |place| {
             let timeout = Timeout::of(timeout_ns)?;
-            link.enter()?.lend(|link, handle| {
-                let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
-                let data = loan.as_mut_ptr();
-                place.set(LoanView { data, len, handle });
-                Ok(Lent::Loan(loan))
-            })
+            let (link, lending) = link.enter()?.lend();
+            let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
+            let data = loan.as_mut_ptr();
+            place.set(LoanView { data, len, handle: lending.handle });
+            lending.out(Lent::Loan(loan))
         })
     }
 }

@@ -76,6 +76,19 @@ pub(crate) enum Lent {
     Draft(&'static mut Publisher, usize),
 }
 
+impl Lent {
+    /// Releases an event, discards a loan.
+    #[inline(always)] // what is dropped as a whole is not
+    pub(crate) fn end(self) {
+        match self {
+            Self::Received(event) => drop(event),
+            Self::Envelope(event) => drop(event),
+            Self::Loan(loan) => drop(loan),
+            Self::Draft(..) => {}
+        }
+    }
+}
+
 /// `eph_publisher_t`
 pub(crate) struct Publisher {
     pub(crate) publisher: RawPublisher,

@@ -94,17 +94,16 @@ entries! {
 
     fn eph_publisher_loan(publisher: Handle<Publisher>, len: usize, loan: Out<LoanView>) {
         let place = loan.clear("loan")?;
-        publisher.enter()?.lend(|publisher, handle| {
-            if len > RING_CAPACITY_MAX / 2 {
-                return Err(too_long(len));
-            }
-            if publisher.draft.len() < len {
-                publisher.draft.resize(len, 0);
-            }
-            let data = publisher.draft.as_mut_ptr();
-            place.set(LoanView { data, len, handle });
-            Ok(Lent::Draft(publisher, len))
-        })
+        let (publisher, lending) = publisher.enter()?.lend();
+        if len > RING_CAPACITY_MAX / 2 {
+            return Err(too_long(len));
+        }
+        if publisher.draft.len() < len {
+            publisher.draft.resize(len, 0);
+        }
+        let data = publisher.draft.as_mut_ptr();
+        place.set(LoanView { data, len, handle: lending.handle });
+        lending.out(Lent::Draft(publisher, len))
     }
 }
 

@@ -54,11 +54,10 @@ entries! {
         let reply = hub.request_raw(subject, &request, timeout)?;
         drop(hub);
         // In a place of its own, which goes when the event is released.
-        insert(Answer(reply))?.enter()?.lend(|answer, handle| {
-            let event = answer.0.envelope();
-            show_envelope(&event, handle, place);
-            Ok(Lent::Envelope(event))
-        })
+        let (answer, lending) = insert(Answer(reply))?.enter()?.lend();
+        let event = answer.0.envelope();
+        show_envelope(&event, lending.handle, place);
+        lending.out(Lent::Envelope(event))
     }
 
     fn eph_reply(

@@ -119,7 +119,7 @@ entries! {
             (callback.function)(callback.user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
-                event.give_back(drop);
+                event.give_back(Lent::end);
             }
             place.set(done + 1);
             timeout = Timeout::NOW;
@@ -149,11 +149,10 @@ fn lend(
     timeout: Timeout,
     place: Place<EventView>,
 ) -> Result<(), Fault> {
-    subscription.lend(|subscriber, handle| {
-        let event = next(subscriber, timeout)?;
-        show_envelope(&event, handle, place);
-        Ok(Lent::Envelope(event))
-    })
+    let (subscriber, lending) = subscription.lend();
+    let event = next(subscriber, timeout)?;
+    show_envelope(&event, lending.handle, place);
+    lending.out(Lent::Envelope(event))
 }
 
 #[inline(always)]

@@ -208,7 +208,9 @@ impl<T: Stored> Handle<T> {
             false => return None,
         };
         // SAFETY: it is our turn, and the slot is open by the handle of what is lent.
-        drop(unsafe { &mut *slot.lent.get() }.take());
+        if let Some(lent) = unsafe { &mut *slot.lent.get() }.take() {
+            lent.end();
+        }
         slot.open(handle);
         // SAFETY: it is our turn, and the slot is open by the handle of what is in it.
         let object = T::of(unsafe { &mut *slot.object.get() }.as_mut()?)?;
@@ -248,19 +250,33 @@ impl<T> DerefMut for Using<T> {
 }
 
 impl<T> Using<T> {
-    /// Lends a part of it, until that is given back. `borrow` is told the part's handle, so that it
-    /// can write what C gets to see where C wants it: to copy a struct that was just written stalls.
+    /// To lend a part of it: what it is, and what is told when the part has been taken from it. (No
+    /// closure: those are not always inlined, and to return what is lent through memory stalls.)
     #[inline(always)]
-    pub(crate) fn lend(
-        self,
-        borrow: impl FnOnce(&'static mut T, u64) -> Result<Lent, Fault>,
-    ) -> Result<(), Fault> {
-        let Self { object, turn: Turn { slot, inside } } = self;
+    pub(crate) fn lend(self) -> (&'static mut T, Lending) {
+        let Self { object, turn } = self;
         // Relaxed: it changes by whose turn it is.
-        let handle = numbers::following(slot.lent_as.load(Ordering::Relaxed));
-        let lent = borrow(object, handle)?;
+        let handle = numbers::following(turn.slot.lent_as.load(Ordering::Relaxed));
+        (object, Lending { handle, turn })
+    }
+}
+
+/// That something is about to be lent. Dropping it lends nothing.
+pub(crate) struct Lending {
+    /// The part's handle. What C gets to see of it is written where C wants it before it is lent: to
+    /// copy a struct that was just written stalls.
+    pub(crate) handle: u64,
+    turn: Turn,
+}
+
+impl Lending {
+    /// Lends the part, until it is given back.
+    #[inline(always)]
+    pub(crate) fn out(self, lent: Lent) -> Result<(), Fault> {
+        let Self { handle, turn: Turn { slot, inside } } = self;
         // SAFETY: it is our turn, and nothing is there that would have to be dropped.
         unsafe { slot.lent.get().write(Some(lent)) };
+        // Relaxed: as above.
         slot.lent_as.store(handle, Ordering::Relaxed);
         slot.open(handle);
         drop(inside);
