@@ -18,6 +18,8 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     /// The kernel's version.
     pub(crate) kernel: String,
+    /// How many processors it has, for whomever.
+    pub(crate) processors: usize,
 }
 
 impl Machine {
@@ -34,7 +36,8 @@ impl Machine {
             .filter_map(|line| line.split_once(':'))
             .find(|(key, _)| matches!(key.trim(), "model name" | "CPU part"))
             .map_or("", |(_, value)| value);
-        Machine { cpu: known(cpu), kernel: known(&read("/proc/sys/kernel/osrelease")) }
+        let processors = cpus.lines().filter(|line| line.starts_with("processor")).count();
+        Machine { cpu: known(cpu), kernel: known(&read("/proc/sys/kernel/osrelease")), processors }
     }
 }
 

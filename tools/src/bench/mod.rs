@@ -12,7 +12,7 @@
 //!     0        1         1        2         2          floors before and after it
 //! ```
 //!
-//! Reading order: `args` (what is asked for), `events` (what is sent), `floor`, `shared`,
+//! Reading order: `args` and `setup` (what is asked for), `events` (what is sent), `floor`, `shared`,
 //! `hub_side`, `bus_side`, `c_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
 //! `session` (parent and child together), `latency`, `throughput`, `report`. The other benchmarks
 //! (`fanout`, `failover`, `reconnect`, `join`) have a file each, with its part of the child, and
@@ -23,6 +23,7 @@ mod bare_side;
 mod bus_side;
 mod c_side;
 mod company;
+mod conditions;
 mod control;
 mod crowd;
 mod echo;
@@ -36,14 +37,17 @@ mod hub_side;
 mod join;
 mod latency;
 mod modes;
+mod origin;
 mod reconnect;
 mod report;
 mod rival;
 mod session;
+mod setup;
 mod shared;
 mod side;
 mod throughput;
 mod times;
+mod topology;
 mod watchdog;
 
 use std::path::PathBuf;

@@ -5,51 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::args::{Layer, PathMode, Plan, WaitMode};
-use super::events::is_typed;
-use super::host::Machine;
+use super::args::{Plan, WaitMode};
+use super::conditions::Conditions;
 use super::times::{MiddleAndTail, Percentiles};
 use crate::ui::format::{bytes, count, nanoseconds, rate};
 use crate::ui::{Stream, Table, Ui};
-
-/// What was measured, and where.
-#[derive(Debug, Serialize)]
-pub(super) struct Conditions {
-    /// What an event is: `typed`, `raw`, or `record`.
-    event: &'static str,
-    layer: Layer,
-    path: PathMode,
-    /// Hubs in the domain, beside those that hold idle links.
-    hubs: u32,
-    /// Events of the one process that went another way.
-    pub(super) detours: u64,
-    timestamps: bool,
-    cpus: [usize; 2],
-    /// Ended before all rounds were complete.
-    interrupted: bool,
-    machine: Machine,
-}
-
-impl Conditions {
-    fn of(plan: &Plan, interrupted: bool) -> Conditions {
-        let setup = &plan.setup;
-        Conditions {
-            event: match setup.layer {
-                Layer::Ring => "record",
-                Layer::Hub if is_typed(setup.size) => "typed",
-                Layer::Hub => "raw",
-            },
-            layer: setup.layer,
-            path: setup.path,
-            hubs: setup.hubs,
-            detours: 0,
-            timestamps: setup.timestamps,
-            cpus: [setup.cpus.0, setup.cpus.1],
-            interrupted,
-            machine: Machine::here(),
-        }
-    }
-}
 
 /// The result of `bench latency`.
 #[derive(Debug, Serialize)]
@@ -91,7 +51,7 @@ impl Latency {
             ratio_p50: 0.0,
             ratio_p99: 0.0,
             rounds: Vec::new(),
-            conditions: Conditions::of(plan, interrupted),
+            conditions: Conditions::of(&plan.setup, interrupted),
         }
     }
 }
@@ -164,7 +124,7 @@ impl Throughput {
             rtrb_messages_per_s: 0.0,
             ratio: 0.0,
             rounds: Vec::new(),
-            conditions: Conditions::of(plan, interrupted),
+            conditions: Conditions::of(&plan.setup, interrupted),
         }
     }
 }
@@ -222,10 +182,7 @@ pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
             format!("{:.2}", round.ratio_p99),
         ]);
     }
-    ui.line(
-        Stream::Out,
-        what(&result.conditions, result.wait, result.payload_bytes, result.links),
-    )?;
+    ui.line(Stream::Out, result.conditions.text(result.wait, result.payload_bytes, result.links))?;
     ui.table(Stream::Out, table)?;
     let all = &result.one_way_ns;
     ui.line(
@@ -265,7 +222,7 @@ pub(super) fn throughput(result: &Throughput, plan: &Plan, ui: &Ui) -> Result<()
             format!("{:.2}", round.ratio),
         ]);
     }
-    let what = what(&result.conditions, result.wait, result.payload_bytes, result.links);
+    let what = result.conditions.text(result.wait, result.payload_bytes, result.links);
     let together = match result.batch {
         1 => "one by one".to_owned(),
         batch => format!("{batch} at once"),
@@ -292,38 +249,6 @@ pub(super) fn verdict(lost: u64, ui: &Ui) -> Result<ExitCode> {
     }
     ui.error(&anyhow!("{lost} events were missing, repeated or wrong"));
     Ok(ExitCode::FAILURE)
-}
-
-/// One line that says what the figures are of.
-fn what(conditions: &Conditions, wait: WaitMode, payload_bytes: usize, links: u32) -> String {
-    let [first, second] = conditions.cpus;
-    let Machine { cpu, kernel } = &conditions.machine;
-    let wait = match wait {
-        WaitMode::Spin => "spinning",
-        WaitMode::Block => "sleeping",
-        WaitMode::Adaptive => "spinning, then sleeping",
-    };
-    let kind = conditions.event;
-    let stamped = if conditions.timestamps { ", with timestamps" } else { "" };
-    let links = match (conditions.path, links) {
-        (PathMode::Link, 1) => String::new(),
-        (PathMode::Link, links) => format!(", {links} links"),
-        (PathMode::Broadcast, _) => ", broadcast".to_owned(),
-        (PathMode::Auto, _) => ", published over a link".to_owned(),
-    };
-    let links = match conditions.hubs {
-        2 => links,
-        hubs => format!("{links} among {hubs} hubs"),
-    };
-    let links = match conditions.detours {
-        0 => links,
-        detours => format!("{links} ({} went another way)", count(detours)),
-    };
-    let early = if conditions.interrupted { "interrupted: " } else { "" };
-    format!(
-        "{early}{payload_bytes}-byte {kind} events{stamped}{links}, {wait}, processors {first} and \
-         {second} of {cpu}, Linux {kernel}"
-    )
 }
 
 /// With tenths of nanoseconds while those matter.
