@@ -3,6 +3,8 @@
 use anyhow::{Result, ensure};
 use clap::value_parser;
 
+use super::latency::LatencyArgs;
+use super::load::{LoadArgs, LoadPlan};
 pub(crate) use super::modes::{Layer, PathMode, Via, WaitMode};
 use super::setup::Common;
 pub(crate) use super::setup::{Plan, Setup};
@@ -15,6 +17,18 @@ const TRIPS_BLOCKING: u64 = 20_000;
 /// Bytes to move if no count is given: large events come in smaller numbers.
 const LATENCY_BYTES: u64 = 2 << 30;
 const THROUGHPUT_BYTES: u64 = 5 << 28;
+
+const LOAD_HELP: &str = "\
+The sender keeps to a schedule, and the latency of an event counts from the moment at which it
+should have been sent: a stall is counted for each event that it delayed. With `max` it counts
+from when the event was sent. A run whose sender falls behind its rate says FAIL and ends with 1.
+
+Examples:
+  ephapse bench load                                     10k, 100k and 1M events per second
+  ephapse bench load --rate 1M,max --path broadcast
+  ephapse bench load --rate 10k --wait block --size 1024
+  ephapse bench load --svg load.svg --hlog load.hlog --html load.html
+  ephapse bench load --json --check 'lost=0,runs.*.latency_ns.p99<50us'";
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +58,12 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Time of one event from process to process: half of its way there and back.
-    Latency(Common),
+    Latency {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        extras: LatencyArgs,
+    },
     /// Events per second, one way.
     Throughput {
         #[command(flatten)]
@@ -53,6 +72,14 @@ enum What {
         /// Commit this many events at once.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65_536))]
         batch: u32,
+    },
+    /// Latency of events that are sent at fixed rates, counted from when they should have been sent.
+    #[command(after_help = LOAD_HELP)]
+    Load {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        load: LoadArgs,
     },
     /// Processor time that an event costs its publisher, by number of subscriptions.
     Fanout(fanout::FanoutArgs),
@@ -69,9 +96,11 @@ enum What {
 #[derive(Debug)]
 pub(crate) enum Request {
     /// `bench latency`
-    Latency(Plan),
+    Latency(Plan, LatencyArgs),
     /// `bench throughput`
     Throughput(Plan),
+    /// `bench load`
+    Load(LoadPlan),
     /// `bench fanout`
     Fanout(fanout::FanoutArgs),
     /// `bench failover`
@@ -89,12 +118,12 @@ impl BenchArgs {
     /// Wrong use: arguments that contradict one another or the host.
     pub(crate) fn into_request(self, available: &[usize]) -> Result<Request> {
         Ok(match self.what {
-            What::Latency(common) => {
+            What::Latency { common, extras } => {
                 let setup = common.setup(WaitMode::Spin, available)?;
                 let trips =
                     if setup.wait == WaitMode::Block { TRIPS_BLOCKING } else { TRIPS_SPINNING };
                 let count = (LATENCY_BYTES / setup.size as u64).clamp(1000, trips);
-                Request::Latency(common.plan(setup, count, 1)?)
+                Request::Latency(common.plan(setup, count, 1)?, extras)
             }
             What::Throughput { common, batch } => {
                 let setup = common.setup(WaitMode::Adaptive, available)?;
@@ -105,6 +134,11 @@ impl BenchArgs {
                 );
                 let count = THROUGHPUT_BYTES / setup.record_bytes() as u64;
                 Request::Throughput(common.plan(setup, count.max(1000), batch)?)
+            }
+            What::Load { common, load } => {
+                let setup = common.setup(WaitMode::Spin, available)?;
+                ensure!(common.count.is_none(), "--count: say --duration, with --rate");
+                Request::Load(load.plan(&common, setup)?)
             }
             What::Fanout(args) => Request::Fanout(args),
             What::Failover(args) => Request::Failover(args),

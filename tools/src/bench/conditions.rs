@@ -49,16 +49,22 @@ impl Conditions {
         }
     }
 
-    /// One line that says what the figures are of.
+    /// One line that says what the figures are of, and where they come from.
     pub(super) fn text(&self, wait: WaitMode, payload_bytes: usize, links: u32) -> String {
         let [first, second] = self.cpus;
-        let machine = self.origin.machine();
+        let (what, machine) = (self.what(wait, payload_bytes, links), self.origin.machine());
+        let early = if self.interrupted { "interrupted: " } else { "" };
+        let relation = &self.placement.relation;
+        format!("{early}{what}, processors {first} and {second} ({relation}) of {machine}")
+    }
+
+    /// What events these are, and how they are received.
+    pub(super) fn what(&self, wait: WaitMode, payload_bytes: usize, links: u32) -> String {
         let wait = match wait {
             WaitMode::Spin => "spinning",
             WaitMode::Block => "sleeping",
             WaitMode::Adaptive => "spinning, then sleeping",
         };
-        let kind = self.event;
         let stamped = if self.timestamps { ", with timestamps" } else { "" };
         let links = match (self.path, links) {
             (PathMode::Link, 1) => String::new(),
@@ -74,10 +80,20 @@ impl Conditions {
             0 => links,
             detours => format!("{links} ({} went another way)", count(detours)),
         };
-        let early = if self.interrupted { "interrupted: " } else { "" };
-        format!(
-            "{early}{payload_bytes}-byte {kind} events{stamped}{links}, {wait}, processors {first} and \
-         {second} of {machine}"
-        )
+        format!("{payload_bytes}-byte {} events{stamped}{links}, {wait}", self.event)
+    }
+
+    /// Where all this was, as names and values.
+    pub(super) fn facts(&self) -> Vec<(String, String)> {
+        let Placement { relation, governor, floor_ns } = &self.placement;
+        let [first, second] = self.cpus;
+        let floor = match floor_ns {
+            Some(ns) => format!("; floor {ns} ns one way"),
+            None => String::new(),
+        };
+        let processors = format!("{first} and {second}: {relation}{floor}; governor {governor}");
+        let mut facts = self.origin.facts();
+        facts.insert(1, ("processors".to_owned(), processors));
+        facts
     }
 }

@@ -55,6 +55,15 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
         .with_context(|| format!("cannot use processor {cpu} alone"))
 }
 
+/// Lets the calling thread use all of these processors again.
+pub(crate) fn unpin(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter()
+        .try_for_each(|cpu| set.set(*cpu))
+        .and_then(|()| sched_setaffinity(THIS_THREAD, &set))
+        .context("cannot use all processors again")
+}
+
 /// Keeps the calling thread, and those that it starts from now on, off one processor, if there are
 /// others.
 pub(crate) fn keep_off(cpu: usize) -> Result<()> {

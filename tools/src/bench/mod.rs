@@ -32,12 +32,15 @@ mod failover;
 mod fanout;
 mod floor;
 mod halt;
+mod history;
 mod host;
 mod hub_side;
 mod join;
 mod latency;
+mod load;
 mod modes;
 mod origin;
+mod output;
 mod reconnect;
 mod report;
 mod rival;
@@ -96,8 +99,9 @@ impl Role {
 pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
     let cpus = host::available_cpus()?;
     match args.into_request(&cpus) {
-        Ok(Request::Latency(plan)) => latency::run(&plan, ui),
+        Ok(Request::Latency(plan, extras)) => latency::run(&plan, &extras, ui),
         Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
+        Ok(Request::Load(plan)) => load::run(&plan, ui),
         Ok(Request::Fanout(args)) => fanout::run(&args, &cpus, ui),
         Ok(Request::Failover(args)) => failover::run(&args, ui),
         Ok(Request::Reconnect(args)) => reconnect::run(&args, ui),

@@ -24,6 +24,8 @@ pub(super) struct Latency {
     pub(super) lost: u64,
     /// Half of the round trips of all rounds together.
     pub(super) one_way_ns: Percentiles,
+    /// All of them: HdrHistogram V2 of picoseconds, compressed, base64.
+    pub(super) histogram: String,
     /// Half of the floor's, all together.
     pub(super) floor_ns: MiddleAndTail,
     /// Median of the rounds'.
@@ -47,12 +49,18 @@ impl Latency {
             count: 0,
             lost: 0,
             one_way_ns: Percentiles::default(),
+            histogram: String::new(),
             floor_ns: MiddleAndTail::default(),
             ratio_p50: 0.0,
             ratio_p99: 0.0,
             rounds: Vec::new(),
             conditions: Conditions::of(&plan.setup, interrupted),
         }
+    }
+
+    /// What events these are.
+    pub(super) fn what(&self) -> String {
+        self.conditions.what(self.wait, self.payload_bytes, self.links)
     }
 }
 
@@ -155,11 +163,8 @@ pub(super) fn ratio(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-/// Prints the result of `bench latency`.
-pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
-    if plan.json {
-        return ui.json(result);
-    }
+/// Prints the result of `bench latency` for people.
+pub(super) fn latency(result: &Latency, ui: &Ui) -> Result<()> {
     let floor = if result.wait == WaitMode::Block { "futex" } else { "floor" };
     let head = [
         "round",
@@ -208,11 +213,8 @@ pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
     )
 }
 
-/// Prints the result of `bench throughput`.
-pub(super) fn throughput(result: &Throughput, plan: &Plan, ui: &Ui) -> Result<()> {
-    if plan.json {
-        return ui.json(result);
-    }
+/// Prints the result of `bench throughput` for people.
+pub(super) fn throughput(result: &Throughput, ui: &Ui) -> Result<()> {
     let mut table = Table::new(["round", "events", "rtrb", "ratio"], 1);
     for (index, round) in result.rounds.iter().enumerate() {
         table.row([
@@ -252,6 +254,22 @@ pub(super) fn verdict(lost: u64, ui: &Ui) -> Result<ExitCode> {
 }
 
 /// With tenths of nanoseconds while those matter.
-fn time(ns: f64) -> String {
+pub(super) fn time(ns: f64) -> String {
     if ns < 999.95 { format!("{ns:.1} ns") } else { nanoseconds(ns.round() as u64) }
+}
+
+/// The figures of a page: a row of percentiles for each name.
+pub(super) fn percentile_table(
+    rows: impl IntoIterator<Item = (String, Percentiles)>,
+) -> ephapse_plot::Table {
+    let head = ["", "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let row = |(name, all): (String, Percentiles)| {
+        let times =
+            [all.min, all.mean, all.p50, all.p90, all.p99, all.p999, all.p9999, all.max].map(time);
+        [name].into_iter().chain(times).collect()
+    };
+    ephapse_plot::Table {
+        head: head.map(str::to_owned).to_vec(),
+        rows: rows.into_iter().map(row).collect(),
+    }
 }

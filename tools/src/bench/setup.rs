@@ -6,6 +6,7 @@ use clap::value_parser;
 use serde::{Deserialize, Serialize};
 
 use super::modes::{Layer, PathMode, Switch, Via, WaitMode};
+use super::output::ResultArgs;
 
 /// Payload of an event of one cache line.
 const SIZE_DEFAULT: u32 = 32;
@@ -29,7 +30,7 @@ pub(super) struct Common {
 
     /// How many events, all rounds together [default: about a second's worth].
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=COUNT_MAX))]
-    count: Option<u64>,
+    pub(super) count: Option<u64>,
 
     /// How a reader waits [default: spin for latency and --layer ring, else adaptive].
     #[arg(long, value_enum, value_name = "HOW")]
@@ -37,7 +38,7 @@ pub(super) struct Common {
 
     /// Rounds of measuring, alternating with the floor or the rival.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
-    rounds: u32,
+    pub(super) rounds: u32,
 
     /// Open links that each reader looks at; all but one are idle.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
@@ -67,9 +68,8 @@ pub(super) struct Common {
     #[arg(long, value_enum, value_name = "LAYER", default_value = "hub")]
     layer: Layer,
 
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    pub(super) output: ResultArgs,
 }
 
 /// What both processes need to know.
@@ -96,7 +96,7 @@ pub(crate) struct Setup {
 }
 
 /// All that a run needs to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// What both processes need to know.
     pub(crate) setup: Setup,
@@ -106,8 +106,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     /// Events that are committed at once.
     pub(crate) batch: u32,
-    /// Whether to answer in JSON.
-    pub(crate) json: bool,
+    /// What becomes of the result.
+    pub(super) output: ResultArgs,
 }
 
 impl Common {
@@ -181,7 +181,7 @@ impl Common {
             "--count {count} is less than one event for each of {} rounds",
             self.rounds
         );
-        Ok(Plan { setup, per_round, rounds: self.rounds, batch, json: self.json })
+        Ok(Plan { setup, per_round, rounds: self.rounds, batch, output: self.output.clone() })
     }
 }
 
