@@ -79,8 +79,7 @@ impl ValueFormatter<f64> for Placed {
 }
 
 /// Labels that fit.
-const TICKS_MAX: usize = 9;
-const TICKS_MIN: usize = 4;
+const TICKS_MAX: usize = 8;
 
 impl Axis {
     /// Where a value is, in the coordinates of the panel.
@@ -110,7 +109,7 @@ impl Axis {
 
     fn fit_linear(&self, high: f64) -> Placed {
         let high = if high > 0.0 { high } else { 1.0 };
-        let rough = high / (TICKS_MAX - 2) as f64;
+        let rough = high / (TICKS_MAX - 1) as f64;
         let decade = 10f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * decade);
         let step = steps.into_iter().find(|step| *step >= rough).unwrap_or(steps[3]);
@@ -129,11 +128,8 @@ impl Axis {
             let placed = choice(low, high);
             placed.into_iter().filter(|at| (low..=high).contains(at)).collect::<Vec<f64>>()
         });
-        let mut ticks: Vec<Vec<f64>> = ticks.filter(|ticks| ticks.len() <= TICKS_MAX).collect();
-        // The coarsest that has enough labels; else the finest.
-        let enough = ticks.iter().position(|ticks| ticks.len() >= TICKS_MIN);
-        let chosen = enough.unwrap_or(ticks.len().saturating_sub(1));
-        let chosen = if ticks.is_empty() { Vec::new() } else { ticks.swap_remove(chosen) };
+        // The finest that leaves room between its labels.
+        let chosen = ticks.filter(|ticks| ticks.len() <= TICKS_MAX).last().unwrap_or_default();
         let label = |at: f64| (at, self.text(10f64.powf(at)));
         Placed { range: (low, high), ticks: chosen.into_iter().map(label).collect() }
     }
@@ -154,8 +150,8 @@ type Choice = Box<dyn Fn(f64, f64) -> Vec<f64>>;
 
 /// From coarse to fine: each third decade, each decade, its thirds …
 fn powers_of_ten() -> Vec<Choice> {
-    let sets: [&'static [f64]; 4] =
-        [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], &TENTHS];
+    let sets: [&'static [f64]; 5] =
+        [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], &FIFTHS, &TENTHS];
     let wide = [3, 2].map(|step| -> Choice {
         Box::new(move |low, high| {
             let decades = (low.floor() as i32..=high.ceil() as i32).filter(|at| at % step == 0);
@@ -172,6 +168,10 @@ fn powers_of_ten() -> Vec<Choice> {
     });
     wide.into_iter().chain(fine).collect()
 }
+
+/// 1.0, 1.2, 1.4 … for ranges of less than a decade.
+static FIFTHS: [f64; 16] =
+    [1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0];
 
 /// 1.0, 1.1, 1.2 … for ranges of a fraction of a decade.
 static TENTHS: [f64; 38] = [
@@ -244,7 +244,7 @@ mod tests {
             ["100 ns", "150 ns", "200 ns", "300 ns", "400 ns", "500 ns", "700 ns"]
         );
         let bytes = labels(Scale::Log, Unit::Bytes, &[8.0, 65536.0]);
-        assert_eq!(bytes, ["16 B", "256 B", "4 KiB", "64 KiB"]);
+        assert_eq!(bytes, ["16 B", "64 B", "256 B", "1 KiB", "4 KiB", "16 KiB", "64 KiB"]);
         let seconds = labels(Scale::Linear, Unit::Seconds, &[2.0]);
         assert_eq!(seconds, ["0 s", "0.5 s", "1 s", "1.5 s", "2 s"]);
         let shares = labels(Scale::Percentile, Unit::Plain, &[0.9995]);

@@ -1,12 +1,12 @@
 //! From series to lines: percentiles, and the course of time.
 
-use crate::{Axis, Line, Panel, Scale, Series, Unit};
+use crate::{Axis, Interval, Line, Panel, Scale, Series, Times, Unit};
 
 const LATENCY: Axis =
     Axis { label: "latency (log scale)", scale: Scale::Log, unit: Unit::Nanoseconds };
 
-/// Intervals that a picture has room for.
-const COLUMNS: usize = 120;
+/// Marks side by side that a picture has room for.
+const COLUMNS: f64 = 90.0;
 
 /// How long which share of all takes at most.
 pub(crate) fn percentiles(series: &[Series]) -> Panel {
@@ -44,31 +44,44 @@ pub(crate) fn over_time(series: &[Series]) -> Option<Panel> {
     if series.iter().all(|one| one.intervals.len() < 2) {
         return None;
     }
-    let line = |(number, one): (usize, &Series)| {
-        let group = one.intervals.len().div_ceil(COLUMNS).max(1);
-        let (mut path, mut marks) = (Vec::new(), Vec::new());
-        for part in one.intervals.chunks(group) {
-            let [first, .., last] = part else {
-                let [only] = part else { continue };
-                let middle = (only.start + only.length / 2).as_secs_f64();
-                path.push((middle, only.times.quantile_ns(0.5)));
-                marks.push((middle, only.times.max_ns()));
-                continue;
-            };
-            let middle = (first.start + (last.start + last.length - first.start) / 2).as_secs_f64();
-            let mut times = first.times.clone();
-            part[1..].iter().for_each(|interval| times.add(&interval.times));
-            path.push((middle, times.quantile_ns(0.5)));
-            marks.push((middle, times.max_ns()));
-        }
-        path.retain(|point| point.1 > 0.0);
-        marks.retain(|point| point.1 > 0.0);
-        Line { series: number, path, marks }
-    };
+    let ends = series.iter().flat_map(|one| &one.intervals).map(|part| part.start + part.length);
+    let column = ends.max().unwrap_or_default().as_secs_f64() / COLUMNS;
+    let lines = series.iter().enumerate().flat_map(|(number, one)| course(number, one, column));
+    let lines = lines.collect();
     Some(Panel {
         title: "Over time: median (line) and worst (marks) of each interval".to_owned(),
         x: Axis { label: "time since the start", scale: Scale::Linear, unit: Unit::Seconds },
         y: LATENCY,
-        lines: series.iter().enumerate().map(line).collect(),
+        lines,
     })
+}
+
+/// The lines of one series, one for each time without a pause, with a point for each column.
+fn course(number: usize, series: &Series, column: f64) -> Vec<Line> {
+    let middle = |part: &Interval| (part.start + part.length / 2).as_secs_f64();
+    let place = |part: &Interval| (middle(part) / column) as i64;
+    let mut lines = Vec::new();
+    let mut ended = None;
+    for parts in series.intervals.chunk_by(|one, next| place(one) == place(next)) {
+        let (Some(first), Some(last)) = (parts.first(), parts.last()) else { continue };
+        // A pause is longer than a column, and than what is measured after it.
+        let is_pause =
+            |end: f64| first.start.as_secs_f64() - end > column.max(first.length.as_secs_f64());
+        if ended.is_none_or(is_pause) {
+            lines.push(Line { series: number, path: Vec::new(), marks: Vec::new() });
+        }
+        ended = Some(end_of(last));
+        let mut times = Times::new();
+        parts.iter().for_each(|part| times.add(&part.times));
+        let at = (middle(first) + middle(last)) / 2.0;
+        if let (1.., Some(line)) = (times.count(), lines.last_mut()) {
+            line.path.push((at, times.quantile_ns(0.5)));
+            line.marks.push((at, times.max_ns()));
+        }
+    }
+    lines
+}
+
+fn end_of(part: &Interval) -> f64 {
+    (part.start + part.length).as_secs_f64()
 }

@@ -80,7 +80,7 @@ impl Picture {
             let size = (px(WIDTH) as u32, px(height) as u32);
             let whole = SVGBackend::with_string(&mut text, size).into_drawing_area();
             whole.fill(&WHITE).map_err(refused)?;
-            let title = bold(20).color(&TEXT);
+            let title = bold(self.title_size()).color(&TEXT);
             whole.draw_text(&self.title, &title, (px(MARGIN), px(14))).map_err(refused)?;
             draw_legend(&whole, &rows)?;
             let (_, rest) = whole.split_vertically(px(above));
@@ -126,6 +126,12 @@ impl Picture {
             Some(end) => format!("{}{title}{}", &sized[..=end], &sized[end + 1..]),
             None => sized,
         }
+    }
+
+    /// The largest size in which the title fits.
+    fn title_size(&self) -> i32 {
+        let fits = |size: &i32| width_in(bold(*size), &self.title) <= WIDTH - 2 * MARGIN;
+        (13..=20).rev().find(fits).unwrap_or(12)
     }
 
     /// The entries of each row of the legend: number of the series, name, and where it begins.
@@ -193,8 +199,11 @@ pub(crate) fn bold(pixels: i32) -> TextStyle<'static> {
 }
 
 fn width_of(text: &str, pixels: i32) -> i32 {
-    let size = font(pixels).font.box_size(text);
-    size.map_or(text.chars().count() as i32 * pixels, |(width, _)| width as i32 / FINE)
+    width_in(font(pixels), text)
+}
+
+fn width_in(style: TextStyle<'_>, text: &str) -> i32 {
+    style.font.box_size(text).map_or(0, |(width, _)| width as i32 / FINE)
 }
 
 /// What the plotting library says when it refuses.

@@ -3,11 +3,14 @@
 use anyhow::{Result, ensure};
 use clap::value_parser;
 
+use super::compare::CompareArgs;
+use super::intrinsic::IntrinsicArgs;
 use super::latency::LatencyArgs;
 use super::load::{LoadArgs, LoadPlan};
 pub(crate) use super::modes::{Layer, PathMode, Via, WaitMode};
 use super::setup::Common;
 pub(crate) use super::setup::{Plan, Setup};
+use super::sweep::SweepArgs;
 use super::{failover, fanout, join, reconnect};
 
 /// About a second of round trips, spinning and blocking.
@@ -30,6 +33,14 @@ Examples:
   ephapse bench load --svg load.svg --hlog load.hlog --html load.html
   ephapse bench load --json --check 'lost=0,runs.*.latency_ns.p99<50us'";
 
+const SWEEP_HELP: &str = "\
+As `bench load`, for each size and each number of hubs a domain of its own.
+
+Examples:
+  ephapse bench sweep                                    four sizes, three rates, a link
+  ephapse bench sweep --sizes 8,64,512,4096 --rate 100k,max --svg sweep.svg
+  ephapse bench sweep --path broadcast --sizes 32 --domain-hubs 2,10,100 --rate 10k";
+
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -48,6 +59,8 @@ Examples:
   ephapse bench throughput --batch 16 --json | jq .ratio
   ephapse bench latency --path broadcast           published, for whoever subscribes
   ephapse bench latency --path broadcast --hubs 100
+  ephapse bench load --rate 10k,1M,max             at fixed rates, with all percentiles
+  ephapse bench intrinsic                          what the machine itself takes away
   ephapse bench fanout --subscribers 50            what each further subscription costs
   ephapse bench failover --how close               from a link's end to the first broadcast")]
 pub(crate) struct BenchArgs {
@@ -81,6 +94,20 @@ enum What {
         #[command(flatten)]
         load: LoadArgs,
     },
+    /// The same for every size with every rate and every number of hubs: a table and a picture.
+    #[command(after_help = SWEEP_HELP)]
+    Sweep {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        load: LoadArgs,
+        #[command(flatten)]
+        sweep: SweepArgs,
+    },
+    /// What the machine itself does to a thread that only reads the clock.
+    Intrinsic(IntrinsicArgs),
+    /// Whether two results differ by more than their rounds differ among themselves.
+    Compare(CompareArgs),
     /// Processor time that an event costs its publisher, by number of subscriptions.
     Fanout(fanout::FanoutArgs),
     /// Time from the end of a link, or a pause at its other end, to the first event that goes
@@ -101,6 +128,12 @@ pub(crate) enum Request {
     Throughput(Plan),
     /// `bench load`
     Load(LoadPlan),
+    /// `bench sweep`
+    Sweep(LoadPlan, SweepArgs),
+    /// `bench intrinsic`
+    Intrinsic(IntrinsicArgs),
+    /// `bench compare`
+    Compare(CompareArgs),
     /// `bench fanout`
     Fanout(fanout::FanoutArgs),
     /// `bench failover`
@@ -140,6 +173,21 @@ impl BenchArgs {
                 ensure!(common.count.is_none(), "--count: say --duration, with --rate");
                 Request::Load(load.plan(&common, setup)?)
             }
+            What::Sweep { mut common, load, sweep } => {
+                ensure!(common.count.is_none(), "--count: say --duration, with --rate");
+                ensure!(common.size.is_none(), "--size: a sweep takes --sizes");
+                ensure!(common.hubs == 2, "--hubs: a sweep takes --domain-hubs");
+                // What the largest point can do, all can.
+                let (hubs, size) = sweep.largest();
+                (common.hubs, common.size) = (hubs, Some(size));
+                let setup = common.setup(WaitMode::Spin, available)?;
+                Request::Sweep(load.plan(&common, setup)?, sweep)
+            }
+            What::Intrinsic(args) => {
+                args.check(available)?;
+                Request::Intrinsic(args)
+            }
+            What::Compare(args) => Request::Compare(args),
             What::Fanout(args) => Request::Fanout(args),
             What::Failover(args) => Request::Failover(args),
             What::Reconnect(args) => Request::Reconnect(args),

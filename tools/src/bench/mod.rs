@@ -14,7 +14,9 @@
 //!
 //! Reading order: `args` and `setup` (what is asked for), `events` (what is sent), `floor`, `shared`,
 //! `hub_side`, `bus_side`, `c_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
-//! `session` (parent and child together), `latency`, `throughput`, `report`. The other benchmarks
+//! `session` (parent and child together), `latency`, `throughput`, `load` (at fixed rates), `sweep`,
+//! `report`, `conditions`, `origin`, `topology` and `output` (what is told, and where). Without a
+//! child: `intrinsic` (the machine alone) and `compare` (two results). The other benchmarks
 //! (`fanout`, `failover`, `reconnect`, `join`) have a file each, with its part of the child, and
 //! share `company` (parent and child together) and `crowd` (a child that is many hubs).
 
@@ -23,6 +25,7 @@ mod bare_side;
 mod bus_side;
 mod c_side;
 mod company;
+mod compare;
 mod conditions;
 mod control;
 mod crowd;
@@ -35,6 +38,7 @@ mod halt;
 mod history;
 mod host;
 mod hub_side;
+mod intrinsic;
 mod join;
 mod latency;
 mod load;
@@ -48,6 +52,7 @@ mod session;
 mod setup;
 mod shared;
 mod side;
+mod sweep;
 mod throughput;
 mod times;
 mod topology;
@@ -102,6 +107,9 @@ pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
         Ok(Request::Latency(plan, extras)) => latency::run(&plan, &extras, ui),
         Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
         Ok(Request::Load(plan)) => load::run(&plan, ui),
+        Ok(Request::Sweep(plan, args)) => sweep::run(&plan, &args, ui),
+        Ok(Request::Intrinsic(args)) => intrinsic::run(&args, &cpus, ui),
+        Ok(Request::Compare(args)) => compare::run(&args, ui),
         Ok(Request::Fanout(args)) => fanout::run(&args, &cpus, ui),
         Ok(Request::Failover(args)) => failover::run(&args, ui),
         Ok(Request::Reconnect(args)) => reconnect::run(&args, ui),

@@ -26,7 +26,7 @@ pub(super) struct Common {
     /// Payload bytes of an event [default: 32; 56 with --layer ring]. Powers of two up to 65536
     /// are typed events, other sizes raw bytes.
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(8..=SIZE_MAX))]
-    size: Option<u32>,
+    pub(super) size: Option<u32>,
 
     /// How many events, all rounds together [default: about a second's worth].
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=COUNT_MAX))]
@@ -46,7 +46,7 @@ pub(super) struct Common {
 
     /// Hubs in the domain; all but two are idle, and publish what both sides subscribe to.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(2..=1000))]
-    hubs: u32,
+    pub(super) hubs: u32,
 
     /// The processors of the two processes [default: the first two available].
     #[arg(long, value_name = "A,B", value_parser = cpu_pair)]

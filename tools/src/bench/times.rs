@@ -20,6 +20,15 @@ impl TickRate {
         TickRate { ps_per_tick: now.since(start) as f64 * 1e3 / ticks as f64 }
     }
 
+    /// As the library knows it.
+    pub(crate) fn now() -> TickRate {
+        // Far enough apart for three digits more than anybody needs.
+        const SPAN: Duration = Duration::from_secs(3600);
+        let now = Timestamp::now();
+        let ticks = Timestamp::after(SPAN).ticks().saturating_sub(now.ticks()).max(1);
+        TickRate { ps_per_tick: SPAN.as_nanos() as f64 * 1e3 / ticks as f64 }
+    }
+
     /// Nanoseconds from one count of the clock to a later one.
     pub(crate) fn ns_between(self, from: u64, to: u64) -> u64 {
         (to.saturating_sub(from) as f64 * self.ps_per_tick / 1e3) as u64
