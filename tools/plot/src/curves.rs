@@ -2,14 +2,26 @@
 
 use crate::{Axis, Interval, Line, Panel, Scale, Series, Times, Unit};
 
-const LATENCY: Axis =
-    Axis { label: "latency (log scale)", scale: Scale::Log, unit: Unit::Nanoseconds };
-
 /// Marks side by side that a picture has room for.
 const COLUMNS: f64 = 90.0;
 
+/// What the times are of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// At the beginning of a title.
+    pub(crate) title: &'static str,
+    /// Beside the axis.
+    pub(crate) label: &'static str,
+}
+
+impl Kind {
+    fn axis(self) -> Axis {
+        Axis { label: self.label, scale: Scale::Log, unit: Unit::Nanoseconds }
+    }
+}
+
 /// How long which share of all takes at most.
-pub(crate) fn percentiles(series: &[Series]) -> Panel {
+pub(crate) fn percentiles(kind: Kind, series: &[Series]) -> Panel {
     let line = |(number, one): (usize, &Series)| {
         let count = one.times.count() as f64;
         let mut seen = 0.0;
@@ -32,15 +44,15 @@ pub(crate) fn percentiles(series: &[Series]) -> Panel {
         Line { series: number, path, marks }
     };
     Panel {
-        title: "Latency by percentile".to_owned(),
+        title: format!("{} by percentile", kind.title),
         x: Axis { label: "percentile", scale: Scale::Percentile, unit: Unit::Plain },
-        y: LATENCY,
+        y: kind.axis(),
         lines: series.iter().enumerate().map(line).collect(),
     }
 }
 
 /// What was usual, and what was worst, when; `None` if that is not known.
-pub(crate) fn over_time(series: &[Series]) -> Option<Panel> {
+pub(crate) fn over_time(kind: Kind, series: &[Series]) -> Option<Panel> {
     if series.iter().all(|one| one.intervals.len() < 2) {
         return None;
     }
@@ -51,7 +63,7 @@ pub(crate) fn over_time(series: &[Series]) -> Option<Panel> {
     Some(Panel {
         title: "Over time: median (line) and worst (marks) of each interval".to_owned(),
         x: Axis { label: "time since the start", scale: Scale::Linear, unit: Unit::Seconds },
-        y: LATENCY,
+        y: kind.axis(),
         lines,
     })
 }

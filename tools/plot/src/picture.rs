@@ -9,6 +9,7 @@ use plotters::style::{FontStyle, IntoFont, TextStyle, WHITE, register_font};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, fontdb};
 
+use crate::curves::Kind;
 use crate::panel::{Area, mark, stroke};
 use crate::style::{FAINT, TEXT, style};
 use crate::{Error, Panel, Series, curves};
@@ -56,10 +57,25 @@ impl Picture {
         note: impl Into<String>,
         series: &[Series],
     ) -> Picture {
-        let panels = [Some(curves::percentiles(series)), curves::over_time(series)];
+        let kind = Kind { title: "Latency", label: "latency (log scale)" };
+        Picture::of_times(kind, title.into(), note.into(), series)
+    }
+
+    /// The same of gaps: times in which nothing happened.
+    pub fn of_gaps(
+        title: impl Into<String>,
+        note: impl Into<String>,
+        series: &[Series],
+    ) -> Picture {
+        let kind = Kind { title: "Gaps", label: "length of a gap (log scale)" };
+        Picture::of_times(kind, title.into(), note.into(), series)
+    }
+
+    fn of_times(kind: Kind, title: String, note: String, series: &[Series]) -> Picture {
+        let panels = [Some(curves::percentiles(kind, series)), curves::over_time(kind, series)];
         Picture {
-            title: title.into(),
-            note: note.into(),
+            title,
+            note,
             legend: series.iter().map(|one| one.name.clone()).collect(),
             panels: panels.into_iter().flatten().collect(),
         }

@@ -290,22 +290,36 @@ fn rounded(value: f64) -> f64 {
 }
 
 fn in_words(metrics: &BTreeMap<String, Comparison>) -> String {
-    let of = |verdict: Verdict| -> Vec<&str> {
-        let found = metrics.iter().filter(|(_, one)| one.verdict == verdict);
-        found.map(|(name, _)| name.as_str()).collect()
+    let of = |verdict: Verdict, reference: bool| -> Vec<&str> {
+        let names = metrics.iter().filter(|(_, one)| one.verdict == verdict);
+        names
+            .map(|(name, _)| name.as_str())
+            .filter(|name| is_reference(name) == reference)
+            .collect()
     };
-    let (worse, better) = (of(Verdict::Worse), of(Verdict::Better));
-    if !of(Verdict::TooFewRounds).is_empty() {
+    let (worse, better) = (of(Verdict::Worse, false), of(Verdict::Better, false));
+    if !of(Verdict::TooFewRounds, false).is_empty() {
         return format!("too few rounds to tell: {ROUNDS_MIN} of each are needed (--rounds)");
     }
-    match (&worse[..], &better[..]) {
+    let machine = [of(Verdict::Worse, true), of(Verdict::Better, true)].concat();
+    let machine = match &machine[..] {
+        [] => String::new(),
+        names => format!("; the machine itself has changed ({}): trust ratios", names.join(", ")),
+    };
+    let events = match (&worse[..], &better[..]) {
         ([], []) => "no difference that these rounds show".to_owned(),
         (worse, []) => format!("B is worse: {}", worse.join(", ")),
         ([], better) => format!("B is better: {}", better.join(", ")),
         (worse, better) => {
             format!("B is worse: {}; and better: {}", worse.join(", "), better.join(", "))
         }
-    }
+    };
+    events + &machine
+}
+
+/// Whether a figure is of what was measured beside: it tells about the machine.
+fn is_reference(name: &str) -> bool {
+    name.starts_with("floor_") || name.starts_with("rtrb_")
 }
 
 const HEAD: [&str; 6] = ["figure", "A", "B", "change", "95 % of drawings", "verdict"];
@@ -380,6 +394,11 @@ mod tests {
         };
         assert_eq!(of(&[("p50", 1.0)]), "no difference that these rounds show");
         assert_eq!(of(&[("p50", 2.0), ("p99", 1.0)]), "B is worse: p50");
+        assert_eq!(
+            of(&[("p50", 1.0), ("floor_ns_p50", 2.0)]),
+            "no difference that these rounds show; the machine itself has changed (floor_ns_p50): \
+             trust ratios"
+        );
         assert_eq!(of(&[("p50", 2.0), ("p99", 0.5)]), "B is worse: p50; and better: p99");
     }
 }

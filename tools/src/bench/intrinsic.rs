@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ephapse::event::Timestamp;
-use ephapse_plot::{Interval, Series, Table as PageTable, Times};
+use ephapse_plot::{Interval, Picture, Series, Table as PageTable, Times};
 use serde::Serialize;
 
 use super::halt::{Halt, Stop};
@@ -143,10 +143,11 @@ pub(super) fn run(args: &IntrinsicArgs, available: &[usize], ui: &Ui) -> Result<
         origin: Origin::here(),
     };
     let code = args.output.tell(&result, ui, || print(&result, ui))?;
+    let title = "What the machine takes away from a spinning thread";
     files.write(&Story {
-        title: "What the machine takes away from a spinning thread".to_owned(),
+        title: title.to_owned(),
+        picture: Some(Picture::of_gaps(title, "", &series)),
         series,
-        picture: None,
         table: PageTable {
             head: HEAD.map(str::to_owned).to_vec(),
             rows: result.cpus.iter().map(row).collect(),

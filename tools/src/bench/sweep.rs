@@ -62,7 +62,7 @@ struct Course {
 /// Measures, and prints what came out.
 pub(super) fn run(plan: &LoadPlan, args: &SweepArgs, ui: &Ui) -> Result<ExitCode> {
     let names = |(hubs, size): (u32, u32)| {
-        plan.goal.rates.iter().map(move |rate| point_name(args, hubs, size, &rate.name))
+        plan.goal.rates.iter().map(move |rate| point_name(args, hubs, size, &rate.label()))
     };
     let names: Vec<String> = args.places().flat_map(names).collect();
     let files = plan.files.open(&names)?;
@@ -123,14 +123,14 @@ impl SweepArgs {
 
 fn point_name(args: &SweepArgs, hubs: u32, size: u32, rate: &str) -> String {
     match args.domain_hubs.len() {
-        1 => format!("{size} B, {rate}/s"),
-        _ => format!("{hubs} hubs, {size} B, {rate}/s"),
+        1 => format!("{size} B, {rate}"),
+        _ => format!("{hubs} hubs, {size} B, {rate}"),
     }
 }
 
 impl Point {
     fn name(&self, args: &SweepArgs) -> String {
-        point_name(args, self.domain_hubs, self.size, &self.result.rate)
+        point_name(args, self.domain_hubs, self.size, &self.result.label())
     }
 }
 
@@ -169,7 +169,7 @@ fn picture(plan: &LoadPlan, args: &SweepArgs, points: &[Point]) -> Picture {
     let (mut legend, mut lines) = (Vec::new(), [Vec::new(), Vec::new()]);
     for other in others {
         for rate in &plan.goal.rates {
-            let name = format!("{}/s", rate.name);
+            let name = rate.label();
             legend.push(match (others.len(), by_size) {
                 (1, _) => name,
                 (_, true) => format!("{other} hubs, {name}"),

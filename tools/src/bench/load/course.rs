@@ -81,7 +81,6 @@ impl Courses {
                 let name = course.rate.name.clone();
                 progress.set(format_args!("round {round} of {}, rate {name}", goal.rounds));
                 let schedule = schedule(session, goal, &course.rate)?;
-                tracing::debug!(round, rate = &*name, "sending");
                 let measured = session.load(&schedule)?;
                 course.add(&measured.result, measured.lost);
                 tracing::debug!(round, rate = &*name, "complete");

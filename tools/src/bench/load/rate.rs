@@ -14,6 +14,18 @@ pub(in crate::bench) struct Rate {
     pub(in crate::bench) per_s: Option<f64>,
 }
 
+impl Rate {
+    /// For people: `10k/s`, `max`.
+    pub(in crate::bench) fn label(&self) -> String {
+        label(&self.name)
+    }
+}
+
+/// The same, of its name.
+pub(super) fn label(name: &str) -> String {
+    if name == "max" { name.to_owned() } else { format!("{name}/s") }
+}
+
 impl FromStr for Rate {
     type Err = String;
 

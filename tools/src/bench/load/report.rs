@@ -7,7 +7,7 @@ use ephapse_plot::{Series, Table as PageTable};
 use serde::Serialize;
 
 use super::course::{Course, Courses, Round};
-use super::{Goal, LoadPlan};
+use super::{Goal, LoadPlan, rate as rates};
 use crate::bench::args::WaitMode;
 use crate::bench::conditions::Conditions;
 use crate::bench::output::worse;
@@ -69,6 +69,11 @@ struct RoundResult {
 }
 
 impl RateResult {
+    /// For people: `10k/s`, `max`.
+    pub(in crate::bench) fn label(&self) -> String {
+        rates::label(&self.rate)
+    }
+
     /// Of all rounds of one rate.
     pub(in crate::bench) fn of(course: &Course, goal: &Goal) -> Result<RateResult> {
         let all = Series::of_intervals("", course.intervals.clone()).times;
@@ -126,7 +131,7 @@ impl Load {
 
     /// The figures of a page.
     pub(super) fn table(&self) -> PageTable {
-        let row = |run: &RateResult| rate_row(&run.rate, run);
+        let row = |run: &RateResult| rate_row(&run.label(), run);
         PageTable {
             head: HEAD.map(str::to_owned).to_vec(),
             rows: self.runs.iter().map(row).collect(),
@@ -167,7 +172,7 @@ pub(in crate::bench) fn print_rates(
 pub(super) fn print(result: &Load, ui: &Ui) -> Result<()> {
     let Load { conditions, wait, payload_bytes, links, .. } = result;
     ui.line(Stream::Out, conditions.text(*wait, *payload_bytes, *links))?;
-    print_rates("rate", result.runs.iter().map(|run| rate_row(&run.rate, run)), ui)?;
+    print_rates("rate", result.runs.iter().map(|run| rate_row(&run.label(), run)), ui)?;
     let floor = conditions.placement.floor_ns.map_or_else(|| "unknown".to_owned(), time);
     let from = match result.runs.iter().any(|run| run.wanted_per_s.is_none()) {
         true => "times count from when events were due (max: sent)",
@@ -195,6 +200,6 @@ pub(in crate::bench) fn verdict(runs: &[RateResult], ui: &Ui) -> Result<ExitCode
 /// What pictures and logs tell: a series for each rate.
 pub(in crate::bench) fn series_of(courses: &Courses) -> Vec<Series> {
     let series =
-        |course: &Course| Series::of_intervals(&course.rate.name, course.intervals.clone());
+        |course: &Course| Series::of_intervals(course.rate.label(), course.intervals.clone());
     courses.all.iter().map(series).collect()
 }

@@ -63,6 +63,9 @@ impl Schedule {
                 latest = latest.max(wait_until(due, halt)? - due);
             }
             send()?;
+            if index == 0 {
+                tracing::debug!("the first event is under way");
+            }
         }
         Ok(Sent { latest, end: Timestamp::now().ticks() })
     }
