@@ -69,4 +69,16 @@ mod tests {
         assert_eq!((last.len(), last[1], last[2]), (3, 1.0, 1000.0), "{last:?}");
         assert!(text.ends_with("# made\n# by a test\n"), "{text}");
     }
+
+    #[test]
+    fn the_text_is_as_it_was() {
+        let mut times = Times::new();
+        for step in 0..1000 {
+            // From 60 ns to 60 µs, most of them short.
+            times.record_ns(60.0 * 10f64.powf(3.0 * (f64::from(step) / 999.0).powi(8)));
+        }
+        let text = write(&times, &["made up".to_owned()]);
+        let expected = include_str!("../tests/expected/made-up.hgrm");
+        assert!(text == expected, "it is now:\n{text}");
+    }
 }

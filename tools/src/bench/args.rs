@@ -21,6 +21,20 @@ const TRIPS_BLOCKING: u64 = 20_000;
 const LATENCY_BYTES: u64 = 2 << 30;
 const THROUGHPUT_BYTES: u64 = 5 << 28;
 
+const LATENCY_HELP: &str = "\
+Examples:
+  ephapse bench latency --size 1024 --path broadcast
+  ephapse bench latency --history --interval 5s          a line every five seconds, until Ctrl-C
+  ephapse bench latency --rounds 20 --json > after.json  to `bench compare` with another one
+  ephapse bench latency --hgrm out.hgrm --svg out.svg --html out.html
+  ephapse bench latency --check 'lost=0,ratio_p50<1.5'   for a machine that watches";
+
+const THROUGHPUT_HELP: &str = "\
+Examples:
+  ephapse bench throughput --batch 16
+  ephapse bench throughput --path broadcast --size 1024
+  ephapse bench throughput --json --check 'lost=0,ratio>0.5'";
+
 const LOAD_HELP: &str = "\
 The sender keeps to a schedule, and the latency of an event counts from the moment at which it
 should have been sent: a stall is counted for each event that it delayed. With `max` it counts
@@ -71,6 +85,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Time of one event from process to process: half of its way there and back.
+    #[command(after_help = LATENCY_HELP)]
     Latency {
         #[command(flatten)]
         common: Common,
@@ -78,6 +93,7 @@ enum What {
         extras: LatencyArgs,
     },
     /// Events per second, one way.
+    #[command(after_help = THROUGHPUT_HELP)]
     Throughput {
         #[command(flatten)]
         common: Common,

@@ -69,7 +69,8 @@ pub(super) fn run(plan: &LoadPlan, args: &SweepArgs, ui: &Ui) -> Result<ExitCode
     let start = SystemTime::now();
     let mut course = Course::default();
     let ended = course.measure(plan, args, ui);
-    if !(course.interrupted && !course.points.is_empty()) {
+    // What was complete before an interruption is still worth telling.
+    if !course.interrupted || course.points.is_empty() {
         ended?;
     }
     let runs: Vec<RateResult> = course.points.iter().map(|point| point.result.clone()).collect();

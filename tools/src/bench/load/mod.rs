@@ -119,6 +119,7 @@ pub(super) fn run(plan: &LoadPlan, ui: &Ui) -> Result<ExitCode> {
     let interrupted = session.stopped() == Some(Stop::Interrupted);
     let detours = session.detours();
     let closed = session.close();
+    // What was complete before an interruption is still worth telling.
     if !(interrupted && courses.are_useful()) {
         ended?;
     }
