@@ -12,6 +12,7 @@ mod cli;
 mod demo;
 mod listing;
 mod logging;
+mod output;
 mod pieces;
 mod schema;
 mod signals;
