@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, demo, listing, stat, up};
+use crate::{bench, bus, capture, demo, listing, meter, stat, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,10 +82,25 @@ pub(crate) enum Command {
     Pub(bus::PubArgs),
     /// Print the events on subjects that match a pattern.
     Sub(bus::SubArgs),
+    /// Print all that is known of each event, without holding anybody up.
+    Monitor(bus::MonitorArgs),
+    /// Write events into a file.
+    Capture(capture::CaptureArgs),
+    /// Publish the events of a file again.
+    Replay(capture::ReplayArgs),
     /// Ask whoever answers on a subject, and print the reply.
     Request(bus::RequestArgs),
     /// Answer requests on a subject.
     Reply(bus::ReplyArgs),
+    /// Measure how often events come.
+    #[command(after_help = meter::HZ_HELP)]
+    Hz(meter::MeterArgs),
+    /// Measure how many bytes come.
+    #[command(after_help = meter::BW_HELP)]
+    Bw(meter::MeterArgs),
+    /// Measure how late events come.
+    #[command(after_help = meter::DELAY_HELP)]
+    Delay(meter::MeterArgs),
     /// List the subjects of a domain.
     #[command(after_help = listing::SUBJECTS_HELP)]
     Subjects(listing::ListArgs),

@@ -7,11 +7,13 @@
 
 mod bench;
 mod bus;
+mod capture;
 mod children;
 mod cli;
 mod demo;
 mod listing;
 mod logging;
+mod meter;
 mod pieces;
 mod signals;
 mod stat;
@@ -58,8 +60,14 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Links(args) => listing::links(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Pub(args) => bus::publish(args, ui),
         Command::Sub(args) => bus::subscribe(args, ui),
+        Command::Monitor(args) => bus::monitor(args, ui),
+        Command::Capture(args) => capture::capture(args, ui),
+        Command::Replay(args) => capture::replay(args, ui),
         Command::Request(args) => bus::request(args, ui),
         Command::Reply(args) => bus::reply(args, ui),
+        Command::Hz(args) => meter::hz(args, ui),
+        Command::Bw(args) => meter::bw(args, ui),
+        Command::Delay(args) => meter::delay(args, ui),
         Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
         Command::Demo(args) => demo::run(args, ui),

@@ -35,6 +35,8 @@ pub struct Subscription {
     pub(super) wait: Wait,
     pub(super) payloads: Payloads,
     pub(super) sources: Vec<Source>,
+    /// How many there have been.
+    pub(super) sources_ever: u64,
     /// The source of the domain's own events.
     pub(super) supervisor: Arc<Peer>,
     /// The source that had an event last.
@@ -70,10 +72,7 @@ impl Subscription {
         if rang || !matches!(found, Ok(None)) {
             self.bell.disarm();
         }
-        match found? {
-            Some((index, found)) => Ok(Some(self.take(index, &found))),
-            None => Ok(None),
-        }
+        Ok(found?.map(|(index, found)| self.take(index, &found)))
     }
 
     /// As [`try_recv`](Self::try_recv), waiting until `timeout` has passed.
@@ -158,6 +157,12 @@ impl Subscription {
     #[must_use]
     pub fn source_count(&self) -> usize {
         self.sources.len()
+    }
+
+    /// Hubs that it has followed so far. Those that it follows no more have been read to the end.
+    #[must_use]
+    pub fn sources_ever(&self) -> u64 {
+        self.sources_ever
     }
 
     /// Subjects that match its patterns and are published.
@@ -327,6 +332,7 @@ impl Subscription {
                 News::Source(source) => {
                     self.sources.retain(|known| known.peer.id != source.peer.id);
                     self.sources.push(*source);
+                    self.sources_ever += 1;
                 }
                 News::Subjects(id, subjects) => {
                     self.source(id, |source| source.filter.add(subjects));
@@ -340,9 +346,7 @@ impl Subscription {
     }
 
     fn source(&mut self, id: u64, change: impl FnOnce(&mut Source)) {
-        if let Some(source) = self.sources.iter_mut().find(|source| source.peer.id == id) {
-            change(source);
-        }
+        self.sources.iter_mut().find(|source| source.peer.id == id).map(change);
     }
 }
 

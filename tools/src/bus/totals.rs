@@ -87,7 +87,7 @@ impl Totals {
 }
 
 /// `1 event`, `2 events`.
-pub(super) fn number_of(number: u64, what: &str) -> String {
+pub(crate) fn number_of(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
