@@ -243,11 +243,12 @@ fn read_index(file: &File, len: u64) -> Result<Index, NoIndex> {
     let Some(footer_at) = len.checked_sub(end) else { return Err(NoIndex::Torn) };
     let damaged = |error: io::Error| NoIndex::Damaged(error.into());
     file.read_exact_at(&mut footer, footer_at).map_err(damaged)?;
-    if !footer.ends_with(MAGIC) {
-        return Err(NoIndex::Torn);
-    }
     let (head, body) = footer.split_at(RECORD_HEAD as usize);
     let body = &body[..20];
+    if !footer.ends_with(MAGIC) {
+        let is_footer = head == [op::FOOTER, 20, 0, 0, 0, 0, 0, 0, 0];
+        return Err(if is_footer { NoIndex::Damaged(McapError::BadMagic) } else { NoIndex::Torn });
+    }
     let start = match parse_record(head[0], body) {
         Ok(Record::Footer(footer)) => footer.summary_start,
         _ => return Err(NoIndex::Damaged(McapError::BadFooter)),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ephapse::event::Extension;
-use ephapse::{Hub, RawEvent, RawPublisher, Timestamp};
+use ephapse::{Hub, HubBuilder, RawEvent, RawPublisher, Timestamp};
 
 use super::events::Captured;
 use super::message::{Origin, Stored};
@@ -37,6 +37,8 @@ pub(super) struct Manner {
     /// Metadata that says where the event was.
     pub(super) mark: bool,
     pub(super) renames: Vec<Rename>,
+    /// With subscriptions that stand still.
+    pub(super) patience: Duration,
 }
 
 impl Outlets {
@@ -46,7 +48,7 @@ impl Outlets {
         longest: usize,
         manner: Manner,
     ) -> Result<Outlets> {
-        let Manner { join, as_sources, mark, renames } = manner;
+        let Manner { join, as_sources, mark, renames, patience } = manner;
         let capacity = capacity_for(longest);
         let mut hubs = BTreeMap::new();
         let mut publishers = HashMap::new();
@@ -60,8 +62,8 @@ impl Outlets {
             let name = if as_sources { origin.source.clone() } else { String::new() };
             if !hubs.contains_key(&name) {
                 let join = if as_sources { join.named(&name) } else { join.clone() };
-                let hub = join.join("replay", |hub| hub.broadcast_capacity(capacity))?;
-                hubs.insert(name.clone(), hub);
+                let options = |hub: HubBuilder| hub.broadcast_capacity(capacity).patience(patience);
+                hubs.insert(name.clone(), join.join("replay", options)?);
             }
             let publisher = hubs[&name].raw_publisher(&subject);
             let publisher = publisher.with_context(|| format!("cannot publish on {subject}"))?;

@@ -115,8 +115,8 @@ pub(crate) fn run(args: CaptureArgs, ui: &Ui) -> Result<ExitCode> {
     listener.books.tell(ui, true);
     let interrupted = matches!(ended, Ok(Ended::Interrupted));
     ended?;
-    let CaptureWriter { events, bytes: payloads, missed, chunks, .. } = writer;
-    let file_bytes = writer.finish()?;
+    let CaptureWriter { events, bytes: payloads, missed, .. } = writer;
+    let (chunks, file_bytes) = writer.finish()?;
     let duration_s = start.elapsed().as_secs_f64();
     if json {
         let bytes = payloads;

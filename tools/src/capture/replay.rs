@@ -73,6 +73,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     timeout: Duration,
 
+    /// How long a subscription that stands still may hold the events up before it is overtaken.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    patience: Duration,
+
     /// Print a summary as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -128,8 +132,8 @@ pub(crate) fn run(args: ReplayArgs, ui: &Ui) -> Result<ExitCode> {
         return info::print(&args.file, &file, &args.selection, args.json, ui);
     }
     let stop = signals::watch_once(|| {}).context("cannot watch for signals")?;
-    let ReplayArgs { join, as_sources, mark, renames, selection, .. } = args;
-    let manner = Manner { join, as_sources, mark, renames };
+    let ReplayArgs { join, as_sources, mark, renames, patience, selection, .. } = args;
+    let manner = Manner { join, as_sources, mark, renames, patience };
     let (origins, longest) = survey(&file, &selection)?;
     let mut outlets = Outlets::open(origins, longest, manner)?;
     for subject in &outlets.left_out {

@@ -166,8 +166,8 @@ impl CaptureWriter {
         if self.due().is_some_and(|due| Instant::now() >= due) { self.end_chunk() } else { Ok(()) }
     }
 
-    /// Writes the rest and the index. Gives the bytes of the file.
-    pub(super) fn finish(mut self) -> Result<u64> {
+    /// Writes the rest and the index. Gives how many chunks there are, and the bytes of the file.
+    pub(super) fn finish(mut self) -> Result<(u64, u64)> {
         if self.opened.is_some() {
             self.end_chunk()?;
         }
@@ -176,7 +176,7 @@ impl CaptureWriter {
         let (path, out) = (self.path, self.out);
         let mut out = out.into_inner().into_inner();
         out.flush().with_context(|| unwritten(&path))?;
-        Ok(out.get_ref().written)
+        Ok((self.chunks, out.get_ref().written))
     }
 
     fn put(

@@ -1,0 +1,359 @@
+//! `ephapse capture` and `replay`: what goes in comes out, whatever happens to the file.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use common::domain::{Domain, Subscriber};
+use common::{finish, json, refused, told};
+use ephapse::event::{Extension, RAW_SCHEMA};
+use ephapse::{Hub, RawEvent, Timestamp};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is to be the same in two captures: by source, in order.
+type Events = BTreeMap<String, Vec<(String, String, Vec<u8>)>>;
+
+/// All events of a file, read by a reader that is not ours; without sequence and time left.
+fn events(file: &Path) -> Events {
+    let mut all = Events::new();
+    let file = BufReader::new(File::open(file).expect("it can be opened"));
+    for message in mcap::io::MessageReader::new(file) {
+        let message = message.expect("a whole file");
+        let channel = &message.channel;
+        assert_eq!(channel.message_encoding, "ephapse-1");
+        let sequence = message.data[..8].try_into().map(u64::from_le_bytes).expect("eight bytes");
+        assert_eq!(message.sequence, sequence as u32);
+        assert!(message.publish_time <= message.log_time);
+        let source = all.entry(channel.metadata["source"].clone()).or_default();
+        let data = [&message.data[16..18], &message.data[24..]].concat();
+        source.push((channel.topic.clone(), channel.metadata["schema"].clone(), data));
+    }
+    all
+}
+
+fn hub(domain: &Domain, name: &str) -> Hub {
+    let domain = ephapse::Domain::at(domain.home.path().join("domain"));
+    Hub::builder(name).domain(domain).connect().expect("a hub")
+}
+
+/// Some events of every kind: with and without extension, payload, schema.
+fn publish_all_kinds(hub: &Hub, deadline: bool) {
+    let mut publishers: Vec<_> = ["k.one", "k.two"]
+        .map(|subject| hub.raw_publisher(subject).expect("a publisher"))
+        .into_iter()
+        .collect();
+    for number in 0..200u64 {
+        let publisher = &mut publishers[number as usize % 2];
+        common::wait_until("it is subscribed to", || publisher.receivers() > 0);
+        let payload = vec![number as u8; number as usize * 7 % 5000];
+        let schema = if number.is_multiple_of(3) { RAW_SCHEMA } else { 0xfeed };
+        let mut extension = Extension::new();
+        extension.set_priority(number as u8);
+        extension.set_correlation(number);
+        extension.add_metadata("name", "välue").expect("short enough");
+        extension.set_reply_subject("answers.here").expect("short enough");
+        if deadline {
+            extension.set_deadline(Some(Timestamp::after(Duration::from_secs(3_600))));
+        }
+        let event = RawEvent::bytes(schema, &payload);
+        let event = if number.is_multiple_of(2) { event.extension(&extension) } else { event };
+        publisher.send(&event).expect("it is sent");
+    }
+}
+
+/// A capture of so many events, each of 100 bytes.
+fn captured(domain: &Domain, name: &str, count: usize) -> std::path::PathBuf {
+    let file = domain.home.path().join(name);
+    let capture = domain.start(&format!("capture {} c.d --until-end", file.display()));
+    let text = "x".repeat(100);
+    let published = domain.run(&format!("pub c.d {text} --count {count} --wait-for 1 --name bot"));
+    assert!(published.status.success(), "{}", told(&published));
+    assert_eq!(capture.output().0, Some(0));
+    file
+}
+
+fn info(domain: &Domain, file: &Path) -> Value {
+    json(&domain.run(&format!("replay {} --info --json", file.display())))
+}
+
+#[test]
+fn what_was_captured_is_replayed_and_captured_again() {
+    let domain = Domain::new();
+    let [first, second] = ["first", "second"].map(|name| domain.home.path().join(name));
+    let capture = domain.start(&format!("capture {} k.* -n 400 --json", first.display()));
+    std::thread::scope(|scope| {
+        for name in ["cam", "arm"] {
+            let hub = hub(&domain, name);
+            scope.spawn(move || publish_all_kinds(&hub, false));
+        }
+    });
+    let totals = capture.objects().remove(0);
+    let fields = "bytes chunks duration_s events file file_bytes interrupted missed";
+    let names: Vec<_> = totals.as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(names.join(" "), fields);
+    assert_eq!((&totals["events"], &totals["missed"]), (&json!(400), &json!(0)));
+    let length = fs::metadata(&first).expect("it is there").len();
+    assert_eq!(totals["file_bytes"], length);
+    let before = events(&first);
+    assert_eq!(before.values().map(Vec::len).collect::<Vec<_>>(), [200, 200]);
+
+    let again = domain.start(&format!("capture {} k.* -n 400", second.display()));
+    let replay = format!("replay {} --as-sources --wait-for 1 --json --speed 4", first.display());
+    let totals = json(&domain.run(&replay));
+    assert_eq!((&totals["events"], &totals["subjects"]), (&json!(400), &json!(2)));
+    assert!(totals["late_p50_ns"].is_u64() && totals["late_max_ns"].is_u64(), "{totals}");
+    assert_eq!((&totals["torn"], &totals["damaged_chunks"]), (&json!(false), &json!(0)));
+    assert_eq!(again.output().0, Some(0));
+    assert!(events(&second) == before, "not the same events");
+
+    let told = info(&domain, &second);
+    assert_eq!((&told["events"], &told["complete"]), (&json!(400), &json!(true)));
+    let channels = told["channels"].as_array().expect("a list");
+    let keys: Vec<_> = channels.iter().map(|one| json!([one["subject"], one["source"]])).collect();
+    assert!(keys.contains(&json!(["k.one", "cam"])) && keys.contains(&json!(["k.two", "arm"])));
+    assert!(channels.iter().any(|one| one["schema"] == "000000000000feed"), "{told}");
+}
+
+#[test]
+fn deadlines_are_as_far_away_as_they_were() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    let capture = domain.start(&format!("capture {} k.* -n 200", file.display()));
+    publish_all_kinds(&hub(&domain, "cam"), true);
+    assert_eq!(capture.output().0, Some(0));
+    let sub = domain.start("sub k.* --json --count 200");
+    let replay = domain.run(&format!("replay {} --speed max --wait-for 1", file.display()));
+    assert!(replay.status.success(), "{}", told(&replay));
+    let events = sub.objects();
+    let left = events.iter().filter_map(|event| {
+        let deadline = event["deadline_ns"].as_u64()?;
+        Some(Duration::from_nanos(deadline - event["timestamp_ns"].as_u64()?))
+    });
+    let left: Vec<_> = left.collect();
+    assert_eq!(left.len(), 100);
+    let (least, most) = (Duration::from_secs(3_500), Duration::from_secs(3_601));
+    assert!(left.iter().all(|left| (least..most).contains(left)), "{left:?}");
+}
+
+#[test]
+fn a_part_of_it_under_another_name() {
+    let domain = Domain::new();
+    let file = captured(&domain, "file", 10);
+    let replay = |arguments: &str, expected: u64| {
+        let command = format!("replay {} --speed max --json {arguments}", file.display());
+        let totals = json(&domain.run(&command));
+        assert_eq!(totals["events"], expected, "{arguments}: {totals}");
+    };
+    replay("--subject x.>", 0);
+    replay("--subject c.>", 10);
+    replay("--from 1h", 0);
+    replay("--to 0s", 0);
+    replay("--from 0s --to 1h", 10);
+    replay("--from 2100-01-01T00:00:00Z", 0);
+    let sub = domain.start("sub sim.c.d --json --count 10");
+    replay("--map c.>=sim.c.> --mark --wait-for 1", 10);
+    let events = sub.objects();
+    assert_eq!(events[0]["metadata"], json!({"origin": "bot#1"}));
+    assert_eq!(events[9]["metadata"]["origin"], "bot#10");
+}
+
+#[test]
+fn what_only_a_supervisor_may_say_is_left_out() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    let capture = domain.start(&format!("capture {} ephapse.> -n 2", file.display()));
+    assert!(domain.run("pub a.b --name bot").status.success());
+    assert_eq!(capture.output().0, Some(0));
+    let replayed = domain.run(&format!("replay {} --speed max --json", file.display()));
+    let totals = json(&replayed);
+    assert_eq!((&totals["events"], &totals["left_out"]), (&json!(0), &json!(2)));
+    let notes = String::from_utf8_lossy(&replayed.stderr).into_owned();
+    assert!(notes.contains("events on ephapse.hub.joined are left out; see --map"), "{notes}");
+}
+
+/// Numbers from a seed (xorshift), the same each time.
+fn random(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
+}
+
+#[test]
+fn a_killed_capture_can_be_read() {
+    let domain = Domain::new();
+    let input = domain.home.path().join("input");
+    let lines: Vec<u8> = (0..60_000).flat_map(|_| [&[b'x'; 199][..], b"\n"].concat()).collect();
+    fs::write(&input, lines).expect("it can be written");
+    for seed in 1..=8u64 {
+        let file = domain.home.path().join(format!("file{seed}"));
+        let mut capture = domain.start(&format!("capture {} c.d", file.display()));
+        // Up to the size of the whole file.
+        let bytes = random(&mut seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 12_000_000;
+        let mut publish = domain.command("pub c.d - --wait-for 1");
+        publish.stdin(File::open(&input).expect("just written"));
+        let mut publish = common::Running::start(&mut publish);
+        common::wait_until("so much is written", || {
+            fs::metadata(&file).is_ok_and(|file| file.len() >= bytes)
+        });
+        capture.running.child().kill().expect("it runs");
+        assert_eq!(publish.wait().code(), Some(0), "the publisher is not disturbed");
+        let told = info(&domain, &file);
+        let events = told["events"].as_u64().expect("a number");
+        println!("seed {seed}: killed at {bytes} bytes, {events} events");
+        assert_eq!(told["complete"], false);
+        assert_eq!(told["damaged_chunks"], json!([]));
+        assert!(events * 270 + (2 << 20) > bytes, "seed {seed}: {told}");
+        if let Some(channel) = told["channels"].get(0) {
+            let sequence = (&channel["first_sequence"], &channel["last_sequence"]);
+            assert_eq!(sequence, (&json!(1), &json!(events)), "seed {seed}: no gap");
+        }
+        let replayed = domain.run(&format!("replay {} --speed max --json", file.display()));
+        assert_eq!(
+            (&json(&replayed)["events"], &json(&replayed)["torn"]),
+            (&json!(events), &json!(true))
+        );
+        let notes = String::from_utf8_lossy(&replayed.stderr).into_owned();
+        assert!(notes.contains("was not written to its end"), "{notes}");
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_read_up_to_there() {
+    let domain = Domain::new();
+    let file = captured(&domain, "file", 30_000);
+    let whole = fs::read(&file).expect("it can be read");
+    let all = info(&domain, &file)["events"].as_u64().expect("a number");
+    assert_eq!(all, 30_000);
+    let cut = domain.home.path().join("cut");
+    let mut most = 0;
+    for part in 1..24 {
+        let length = whole.len() * part / 24 + part;
+        fs::write(&cut, &whole[..length]).expect("it can be written");
+        let told = info(&domain, &cut);
+        let events = told["events"].as_u64().expect("a number");
+        assert!(events >= most && events <= all, "{length}: {told}");
+        assert_eq!(told["complete"], false, "{length}");
+        most = events;
+    }
+    assert!(most > 20_000, "{most}");
+    fs::write(&cut, &whole[..5]).expect("it can be written");
+    let error = refused(&domain.run(&format!("replay {} --info", cut.display())), 1);
+    assert!(error.contains("is no capture: it does not begin as MCAP files do"), "{error}");
+}
+
+#[test]
+fn flipped_bits_are_found() {
+    let domain = Domain::new();
+    let file = captured(&domain, "file", 300);
+    let whole = fs::read(&file).expect("it can be read");
+    let damaged = domain.home.path().join("damaged");
+    let length = whole.len();
+    // Some everywhere, and more at both ends, where each byte means something else.
+    let ends = (0..40).chain(length - 80..length);
+    let mut seed = 0x1234_5678_9abc_def1u64;
+    let some = (0..80).map(|_| random(&mut seed) as usize % length).collect::<Vec<_>>();
+    for at in ends.chain(some) {
+        let bit = random(&mut seed) % 8;
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << bit;
+        fs::write(&damaged, bytes).expect("it can be written");
+        let output = domain.run(&format!("replay {} --info", damaged.display()));
+        assert_eq!(output.status.code(), Some(1), "byte {at}, bit {bit}: {}", told(&output));
+        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!notes.is_empty() && !notes.contains("panicked"), "byte {at}, bit {bit}: {notes}");
+    }
+}
+
+#[test]
+fn a_damaged_chunk_is_left_out_and_the_others_are_replayed() {
+    let domain = Domain::new();
+    let file = captured(&domain, "file", 30_000);
+    let mut bytes = fs::read(&file).expect("it can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).expect("it can be written");
+    let output = domain.run(&format!("replay {} --speed max --json", file.display()));
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let totals: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(totals["damaged_chunks"], 1);
+    let events = totals["events"].as_u64().expect("a number");
+    assert!((10_000..30_000).contains(&events), "{totals}");
+    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(notes.contains("is left out: Chunk CRC failed"), "{notes}");
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_was_written_can_be_read() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    // A limit stands for the disk: what is over it is refused in the same way.
+    let ephapse = env!("CARGO_BIN_EXE_ephapse");
+    let mut capture = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"";
+    capture.args(["-c", script, ephapse, "capture"]).arg(&file).arg("c.d");
+    capture.env("EPHAPSE_DIR", domain.home.path().join("domain"));
+    let capture = Subscriber::start(&mut capture);
+    let text = "x".repeat(200);
+    let published = domain.run(&format!("pub c.d {text} --count 60000 --wait-for 1"));
+    assert!(published.status.success(), "{}", told(&published));
+    let (code, _, notes) = capture.output();
+    assert_eq!(code, Some(1), "{notes}");
+    assert!(notes.contains("cannot write") && notes.contains("can be read"), "{notes}");
+    assert!(notes.contains("File too large"), "{notes}");
+    let told = info(&domain, &file);
+    let channel = &told["channels"][0];
+    assert_eq!((&told["complete"], &told["torn_bytes"]), (&json!(false), &json!(0)));
+    assert!(told["events"].as_u64() > Some(1_000), "{told}");
+    assert_eq!(
+        (&channel["first_sequence"], &channel["last_sequence"]),
+        (&json!(1), &told["events"])
+    );
+}
+
+#[test]
+fn what_was_missed_stands_in_the_file() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    let capture =
+        domain.start(&format!("capture {} c.d --drop-oldest --json --strict", file.display()));
+    let hub = hub(&domain, "bot");
+    let mut publisher = hub.raw_publisher("c.d").expect("a publisher");
+    common::wait_until("it is subscribed to", || publisher.receivers() == 1);
+    capture.running.signal(nix::sys::signal::Signal::SIGSTOP);
+    let event = RawEvent::bytes(RAW_SCHEMA, &[b'x'; 1_000]);
+    assert!((0..5_000).all(|_| publisher.try_send(&event).is_ok()), "nobody waits");
+    capture.running.signal(nix::sys::signal::Signal::SIGCONT);
+    common::wait_until("something is written", || {
+        assert!(publisher.try_send(&event).is_ok(), "nobody waits");
+        fs::metadata(&file).is_ok_and(|file| file.len() > 1_000)
+    });
+    capture.running.signal(nix::sys::signal::Signal::SIGINT);
+    let (code, out, notes) = capture.output();
+    assert_eq!(code, Some(1), "strict: {notes}");
+    let totals: Value = serde_json::from_slice(&out).expect("JSON");
+    let told = info(&domain, &file);
+    assert!(told["missed"].as_u64() > Some(0), "{told}");
+    assert_eq!((&told["missed"], &told["events"]), (&totals["missed"], &totals["events"]));
+    assert_eq!(totals["interrupted"], true);
+}
+
+#[test]
+fn a_file_is_not_written_over_by_accident() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    File::create(&file).and_then(|mut file| file.write_all(b"mine")).expect("a file");
+    let error = refused(&domain.run(&format!("capture {} a.b", file.display())), 1);
+    assert!(error.contains("is there already; see --overwrite"), "{error}");
+    assert_eq!(fs::read(&file).expect("a file"), b"mine");
+    let capture = domain.start(&format!("capture {} a.b --for 1ms --overwrite", file.display()));
+    assert_eq!(capture.output().0, Some(0));
+    assert_eq!(info(&domain, &file)["events"], 0);
+    let error = refused(&finish(&mut domain.command("replay /nonexistent")), 1);
+    assert!(error.contains("cannot read /nonexistent"), "{error}");
+}
