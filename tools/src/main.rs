@@ -13,6 +13,7 @@ mod cli;
 mod demo;
 mod listing;
 mod logging;
+mod manual;
 mod meter;
 mod pieces;
 mod signals;
@@ -73,6 +74,9 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
         Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),
+        Command::Man { directory } => {
+            manual::write_pages(&directory, ui).map(|()| ExitCode::SUCCESS)
+        }
         Command::DemoRole(args) => demo::role(args),
         Command::BenchRole(args) => bench::role(args).map(|()| ExitCode::SUCCESS),
     }

@@ -28,6 +28,16 @@ const TRIPS_BLOCKING: u64 = 20_000;
 const LATENCY_BYTES: u64 = 2 << 30;
 const THROUGHPUT_BYTES: u64 = 5 << 28;
 
+const LATENCY_HELP: &str = "\
+Examples:
+  ephapse bench latency                            beside a bare ping-pong of a cache line
+  ephapse bench latency --wait block --json        how long waking up takes
+  ephapse bench latency --path broadcast           published, for whoever subscribes";
+const THROUGHPUT_HELP: &str = "\
+Examples:
+  ephapse bench throughput                         beside the ring of the crate rtrb
+  ephapse bench throughput --batch 16 --json | jq .ratio";
+
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,8 +66,10 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Time of one event from process to process: half of its way there and back.
+    #[command(after_help = LATENCY_HELP)]
     Latency(Common),
     /// Events per second, one way.
+    #[command(after_help = THROUGHPUT_HELP)]
     Throughput {
         #[command(flatten)]
         common: Common,

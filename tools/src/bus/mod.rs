@@ -43,8 +43,9 @@ pub(crate) struct JoinArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
-    #[arg(long, value_name = "DIR")]
+    /// The domain's directory [default: see `ephapse --help`].
+    #[arg(long, value_name = "DIR", env = up::DIR_VARIABLE, hide_env_values = true)]
+    #[arg(value_parser = up::directory())]
     pub(crate) dir: Option<PathBuf>,
 }
 
