@@ -9,6 +9,7 @@ use ephapse::{Event, Hub, Publisher, SendError, Timestamp};
 use nix::sys::signal::Signal;
 use rkyv::{Archive, Serialize};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 #[derive(Event, Archive, Serialize)]
@@ -198,6 +199,24 @@ fn what_is_of_interest() {
     let joined = &schema.objects()[0];
     assert_eq!(joined["subject"], "ephapse.hub.joined");
     assert!(joined["fields"]["hub"]["name"].is_string() && joined["hex"].is_string(), "{joined}");
+}
+
+#[test]
+fn an_interrupt_ends_it_with_the_sum() {
+    let domain = Domain::new();
+    let mut hz = domain.start("hz r.a --every 1ms --json");
+    let hub = domain.hub("bot");
+    let mut publisher = publisher(&hub, "r.a", 1);
+    assert!((0..3).all(|_| publisher.send_bytes(b"").is_ok()));
+    let mut lines = BufReader::new(hz.running.child().stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line");
+    assert!(line.contains("\"report\":\"interval\""), "{line}");
+    hz.running.signal(Signal::SIGINT);
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("text");
+    assert!(rest.lines().last().is_some_and(|line| line.contains("\"total\"")), "{rest}");
+    assert_eq!(hz.output().0, Some(0));
 }
 
 #[test]

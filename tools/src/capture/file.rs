@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use mcap::records::{Channel, ChunkIndex, Record, op};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOptions};
-use mcap::{MAGIC, McapError, parse_record, read::ChunkReader};
+use mcap::{MAGIC, McapError, parse_record};
 
 /// Opcode and length before each record.
 const RECORD_HEAD: u64 = 9;
@@ -134,16 +134,38 @@ impl CaptureFile {
         let mut record = vec![0; len];
         self.file.read_exact_at(&mut record, offset)?;
         let body = &record[RECORD_HEAD as usize..];
-        let records = match parse_record(record[0], body) {
-            Ok(Record::Chunk { header, data }) => {
-                let chunk = ChunkReader::new(header, &data);
-                chunk.and_then(|chunk| chunk.map(|one| Ok(one?.into_owned())).collect())
-            }
-            Ok(_) => return Ok(damage("it is no chunk".into())),
-            Err(error) => Err(error),
-        };
-        Ok(records.map_or_else(|error| damage(error.to_string()), Piece::Chunk))
+        Ok(records_of(record[0], body).map_or_else(damage, Piece::Chunk))
     }
+}
+
+/// The channels and messages of a chunk, or why they cannot be read.
+fn records_of(opcode: u8, body: &[u8]) -> Result<Vec<Record<'static>>, String> {
+    if opcode != op::CHUNK {
+        return Err("it is no chunk".into());
+    }
+    let chunk = parse_record(opcode, body).map_err(|error| error.to_string())?;
+    let Record::Chunk { header, data } = chunk else { return Err("it is no chunk".into()) };
+    if !header.compression.is_empty() {
+        return Err(format!("it is compressed ({:?}), and no capture is", header.compression));
+    }
+    let (saved, calculated) = (header.uncompressed_crc, crc32fast::hash(&data));
+    if saved != calculated {
+        return Err(McapError::BadChunkCrc { saved, calculated }.to_string());
+    }
+    let mut records = Vec::new();
+    let mut rest = &data[..];
+    while let Some((head, after)) = rest.split_first_chunk::<{ RECORD_HEAD as usize }>() {
+        let [opcode, len @ ..] = *head;
+        let len = usize::try_from(u64::from_le_bytes(len)).unwrap_or(usize::MAX);
+        let ends = || McapError::UnexpectedEoc.to_string();
+        let (body, after) = after.split_at_checked(len).ok_or_else(ends)?;
+        if matches!(opcode, op::CHANNEL | op::MESSAGE) {
+            let record = parse_record(opcode, body).map_err(|error| error.to_string())?;
+            records.push(record.into_owned());
+        }
+        rest = after;
+    }
+    if rest.is_empty() { Ok(records) } else { Err(McapError::UnexpectedEoc.to_string()) }
 }
 
 /// What is read when there is no index.
@@ -255,15 +277,16 @@ fn read_index(file: &File, len: u64) -> Result<Index, NoIndex> {
     };
     let at = start.checked_sub(DATA_END_BYTES).filter(|_| start < footer_at);
     let at = at.ok_or(NoIndex::Damaged(McapError::BadIndex))?;
-    let options = LinearReaderOptions::default()
-        .with_skip_start_magic(true)
-        .with_validate_summary_section_crc(true)
-        .with_check_finishes_after_end_magic(true);
+    let mut first = None;
+    read_end(file, at, len, |opcode, _| {
+        let is_end = *first.get_or_insert(opcode) == op::DATA_END;
+        if is_end { Ok(()) } else { Err(McapError::BadIndex) }
+    })?;
+    // Once more, now that the checksum is known to be right.
     let mut index = Index::default();
-    let mut is_first = true;
-    let read = read_records(&mut Bytes { file, at }, options, len, |opcode, data| {
-        if std::mem::take(&mut is_first) && opcode != op::DATA_END {
-            return Err(McapError::BadIndex);
+    read_end(file, at, len, |opcode, data| {
+        if !matches!(opcode, op::CHANNEL | op::CHUNK_INDEX) {
+            return Ok(());
         }
         match parse_record(opcode, data)? {
             Record::Channel(channel) => drop(index.channels.insert(channel.id, channel)),
@@ -271,8 +294,22 @@ fn read_index(file: &File, len: u64) -> Result<Index, NoIndex> {
             _ => {}
         }
         Ok(())
-    });
-    read.map_err(damaged)?.map_err(NoIndex::Damaged)?;
+    })?;
     index.chunks.sort_by_key(|chunk| chunk.chunk_start_offset);
     Ok(index)
+}
+
+/// Hands the records over that stand at the end, from the one that ends the data on.
+fn read_end(
+    file: &File,
+    at: u64,
+    len: u64,
+    each: impl FnMut(u8, &[u8]) -> Result<(), McapError>,
+) -> Result<(), NoIndex> {
+    let options = LinearReaderOptions::default()
+        .with_skip_start_magic(true)
+        .with_validate_summary_section_crc(true)
+        .with_check_finishes_after_end_magic(true);
+    let read = read_records(&mut Bytes { file, at }, options, len, each);
+    read.map_err(|error| NoIndex::Damaged(error.into()))?.map_err(NoIndex::Damaged)
 }

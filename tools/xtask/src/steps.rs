@@ -106,6 +106,7 @@ pub(crate) const STEPS: &[Step] = &[
                 Line::new(&install),
                 Line::new("sh -e -c").arg(example_with_pkg_config()),
                 Line::new(&remove),
+                Line::new("sh -e -c").arg(nothing_is_left()),
             ]
         },
     },
@@ -154,11 +155,16 @@ fn example_with_pkg_config() -> String {
     let prefix = place::target().join("installed");
     let prefix = prefix.display();
     format!(
-        "export PKG_CONFIG_PATH='{prefix}/lib/pkgconfig' LD_LIBRARY_PATH='{prefix}/lib'; \
+        "'{prefix}/bin/ephapse' --version; export PKG_CONFIG_PATH='{prefix}/lib/pkgconfig' LD_LIBRARY_PATH='{prefix}/lib'; \
          export EPHAPSE_DIR='{prefix}/domain'; \
          cc ffi/examples/hello.c $(pkg-config --cflags --libs ephapse) -o '{prefix}/hello'; \
          '{prefix}/hello'; rm -r '{prefix}/hello' \"$EPHAPSE_DIR\""
     )
+}
+
+/// Fails if a file is still below the prefix.
+fn nothing_is_left() -> String {
+    format!("! find '{}' ! -type d | grep .", place::target().join("installed").display())
 }
 
 /// In a target folder of its own: other flags would have everything built anew each time.
