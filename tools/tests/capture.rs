@@ -81,6 +81,11 @@ fn info(domain: &Domain, file: &Path) -> Value {
     json(&domain.run(&format!("replay {} --info --json", file.display())))
 }
 
+fn names(object: &Value) -> String {
+    let names: Vec<_> = object.as_object().expect("an object").keys().cloned().collect();
+    names.join(" ")
+}
+
 #[test]
 fn what_was_captured_is_replayed_and_captured_again() {
     let domain = Domain::new();
@@ -94,8 +99,7 @@ fn what_was_captured_is_replayed_and_captured_again() {
     });
     let totals = capture.objects().remove(0);
     let fields = "bytes chunks duration_s events file file_bytes interrupted missed";
-    let names: Vec<_> = totals.as_object().expect("an object").keys().cloned().collect();
-    assert_eq!(names.join(" "), fields);
+    assert_eq!(names(&totals), fields);
     assert_eq!((&totals["events"], &totals["missed"]), (&json!(400), &json!(0)));
     let length = fs::metadata(&first).expect("it is there").len();
     assert_eq!(totals["file_bytes"], length);
@@ -106,6 +110,9 @@ fn what_was_captured_is_replayed_and_captured_again() {
     let replay = format!("replay {} --as-sources --wait-for 1 --json --speed 4", first.display());
     let totals = json(&domain.run(&replay));
     assert_eq!((&totals["events"], &totals["subjects"]), (&json!(400), &json!(2)));
+    let fields = "bytes capture_missed damaged_chunks duration_s events file interrupted \
+                  late_max_ns late_p50_ns late_p99_ns left_out subjects torn";
+    assert_eq!(names(&totals), fields);
     assert!(totals["late_p50_ns"].is_u64() && totals["late_max_ns"].is_u64(), "{totals}");
     assert_eq!((&totals["torn"], &totals["damaged_chunks"]), (&json!(false), &json!(0)));
     assert_eq!(again.output().0, Some(0));
@@ -113,7 +120,12 @@ fn what_was_captured_is_replayed_and_captured_again() {
 
     let told = info(&domain, &second);
     assert_eq!((&told["events"], &told["complete"]), (&json!(400), &json!(true)));
+    let fields = "bytes channels complete damaged_chunks duration_s events file file_bytes missed \
+                  start torn_bytes";
+    assert_eq!(names(&told), fields);
     let channels = told["channels"].as_array().expect("a list");
+    let fields = "bytes events first_s first_sequence last_s last_sequence schema source subject";
+    assert_eq!(names(&channels[0]), fields);
     let keys: Vec<_> = channels.iter().map(|one| json!([one["subject"], one["source"]])).collect();
     assert!(keys.contains(&json!(["k.one", "cam"])) && keys.contains(&json!(["k.two", "arm"])));
     assert!(channels.iter().any(|one| one["schema"] == "000000000000feed"), "{told}");
@@ -160,6 +172,21 @@ fn a_part_of_it_under_another_name() {
     let events = sub.objects();
     assert_eq!(events[0]["metadata"], json!({"origin": "bot#1"}));
     assert_eq!(events[9]["metadata"]["origin"], "bot#10");
+}
+
+#[test]
+fn for_people() {
+    let domain = Domain::new();
+    let file = captured(&domain, "file", 10);
+    let told = domain.run(&format!("replay {} --info", file.display()));
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["subject", "source", "schema", "events", "bytes", "first", "last"]);
+    assert_eq!(lines[1][..7], ["c.d", "bot", "0000000000000000", "10", "1000", "B", "0"]);
+    assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("10 events (1000 B) in ")));
+    let replayed = domain.run(&format!("replay {} --speed max", file.display()));
+    let notes = String::from_utf8_lossy(&replayed.stderr).into_owned();
+    assert!(notes.starts_with("10 events (1000 B) on 1 subject, in "), "{notes}");
 }
 
 #[test]
