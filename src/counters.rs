@@ -17,32 +17,41 @@
 //! | `received`, `received.bytes` | events that its subscriptions have received; bytes of payloads |
 //! | `missed` | events of publishers that its subscriptions have missed, wanted or not |
 //! | `subscriptions`, `links` | those that it has now |
-//! | `links.sent` | events sent directly over [`Link`](crate::Link)s, see below |
+//! | `links.sent`, `links.received` | events sent and received directly over [`Link`](crate::Link)s |
+//! | `subject.NAME.sent`, `subject.NAME.sent.bytes` | of `sent`, those on one subject |
 //! | `lane.PEER.position`, `lane.PEER.suspended` | bytes of published events written for the hub at the end of a link; whether they go by broadcast because it stands still |
 //! | `sub.NUMBER.…` | what one subscription has `received`, `received.bytes` and `missed` |
-//! | `link.PEER.sent` | events sent directly over one link |
+//! | `sub.NUMBER.PEER.broadcast`, `sub.NUMBER.PEER.lane` | up to where it has read the rings of one hub: its backlog is what that hub's `broadcast.position`, and its `lane.….position` to this one, are ahead |
+//! | `link.PEER.sent`, `link.PEER.sent.bytes`, `link.PEER.received` | events sent and received directly over one link, bytes of payloads: the backlog is what the one side has sent and the other has not received |
 //! | `counters.dropped` | counters for which there was no room |
+//! | `schemas.dropped` | types that it publishes for whose description there was no room ([`schemas`]) |
 //!
-//! Sending and receiving directly over a [`Link`](crate::Link) is not counted event by event: it is
-//! the fastest way, and a store for each event would show. What was sent is noted when the writer
-//! looks for more room, and when the link is closed; so `link.PEER.sent` is up to a sixteenth of
-//! the ring behind. What is received over it is not counted.
+//! Positions of readers are noted when they find nothing more, and every 128 events. Where there are
+//! several of one label (a link that was closed, and the next one), they count together.
+//!
+//! How long events were on their way is counted, too, by who receives them ([`Histogram`]), if they
+//! carry the time at which they were sent: `link.PEER.latency` for those that came over a link,
+//! directly or published, `broadcast.PEER.latency` for those by broadcast. It is a sample: every
+//! 128th event, which stands for all of them, and each one for which the receiver slept.
 
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::segment::{
-    COUNTERS_NAME, CountersView, FlightView, SegmentError, counters_bytes, shorten_path,
+    COUNTERS_NAME, CountersView, FlightView, Owner, SegmentError, counters_bytes, shorten_path,
 };
 use nix::errno::Errno;
 use nix::unistd::Uid;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-pub use crate::segment::Trouble;
+pub use self::schemas::{SchemaText, schemas};
+pub use crate::segment::{Histogram, Trouble};
+
+mod schemas;
 
 /// The counters of one hub, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +69,12 @@ pub struct HubCounters {
     pub since: SystemTime,
     /// Labels and values.
     pub counters: Vec<(String, u64)>,
+    /// Labels, and how long events were on their way.
+    pub latencies: BTreeMap<String, Histogram>,
 }
 
 impl HubCounters {
-    /// What one counter says; `None` if there is none of this label.
+    /// What the counters of one label say; `None` if there is none.
     #[must_use]
     pub fn get(&self, label: &str) -> Option<u64> {
         find(&self.counters, label)
@@ -111,37 +122,56 @@ impl Flight {
 }
 
 fn find(counters: &[(String, u64)], label: &str) -> Option<u64> {
-    counters.iter().find(|(known, _)| known == label).map(|(_, value)| *value)
+    let values = counters.iter().filter(|(known, _)| known == label).map(|(_, value)| *value);
+    values.reduce(u64::wrapping_add)
+}
+
+/// Those of one label together.
+pub(crate) fn by_label(latencies: Vec<(String, Histogram)>) -> BTreeMap<String, Histogram> {
+    let mut all = BTreeMap::<_, Histogram>::new();
+    for (label, histogram) in latencies {
+        all.entry(label).and_modify(|known| *known = known.and(&histogram)).or_insert(histogram);
+    }
+    all
 }
 
 /// The counters of all hubs of this user, or of those in one domain, by name. Nobody is asked;
 /// processes that end meanwhile are passed over, and so is whatever is not as it must be.
 #[must_use]
 pub fn scan(domain: Option<&Domain>) -> Vec<HubCounters> {
-    let domain = domain.map(|domain| shorten_path(&domain.text()));
-    let uid = Uid::effective().as_raw();
-    let mut seen = HashSet::new();
     let mut hubs = Vec::new();
-    let Ok(processes) = fs::read_dir("/proc") else { return hubs };
-    for process in processes.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        if process.metadata().is_ok_and(|process| process.uid() == uid) {
-            hubs.extend(scan_process(pid, uid, domain.as_deref(), &mut seen));
-        }
-    }
+    for_each_hub(domain, |pid, view| {
+        let Owner { name, id, domain, since, .. } = view.owner().clone();
+        let (counters, latencies) = (with_sums(view.rows()), by_label(view.latencies()));
+        hubs.push(HubCounters { name, id, pid, domain, since, counters, latencies });
+    });
     hubs.sort_by(|a, b| (&a.name, &a.domain, a.id).cmp(&(&b.name, &b.domain, b.id)));
     hubs
 }
 
+/// Shows each hub of this user, or of one domain, with its process.
+fn for_each_hub(domain: Option<&Domain>, mut show: impl FnMut(u32, &CountersView)) {
+    let domain = domain.map(|domain| shorten_path(&domain.text()));
+    let uid = Uid::effective().as_raw();
+    let mut seen = HashSet::new();
+    let Ok(processes) = fs::read_dir("/proc") else { return };
+    for process in processes.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if !process.metadata().is_ok_and(|process| process.uid() == uid) {
+            continue;
+        }
+        for view in hubs_of(pid, uid, &mut seen) {
+            if domain.as_deref().is_none_or(|domain| view.owner().domain == domain) {
+                show(pid, &view);
+            }
+        }
+    }
+}
+
 /// The hubs of one process, as far as they have not been seen.
-fn scan_process(
-    pid: u32,
-    uid: u32,
-    domain: Option<&str>,
-    seen: &mut HashSet<(u64, u64)>,
-) -> Vec<HubCounters> {
+fn hubs_of(pid: u32, uid: u32, seen: &mut HashSet<(u64, u64)>) -> Vec<CountersView> {
     let mut hubs = Vec::new();
     let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return hubs };
     let wanted = format!("/memfd:{COUNTERS_NAME} (deleted)");
@@ -150,15 +180,11 @@ fn scan_process(
             continue;
         }
         let Some((view, identity)) = open(&descriptor, uid) else { continue };
-        let owner = view.owner();
-        let wanted = !view.is_over() && domain.is_none_or(|domain| owner.domain == domain);
         // A child that was forked may hold them longer than the process whose they are.
-        if !wanted || own_number_of(pid) != Some(owner.pid) || !seen.insert(identity) {
-            continue;
+        let its_own = !view.is_over() && own_number_of(pid) == Some(view.owner().pid);
+        if its_own && seen.insert(identity) {
+            hubs.push(view);
         }
-        let (name, id, since) = (owner.name.clone(), owner.id, owner.since);
-        let (domain, counters) = (owner.domain.clone(), with_sums(view.rows()));
-        hubs.push(HubCounters { name, id, pid, domain, since, counters });
     }
     hubs
 }
@@ -192,7 +218,9 @@ pub(crate) fn with_sums(mut counters: Vec<(String, u64)>) -> Vec<(String, u64)> 
         let subscription = label.strip_prefix("sub.").and_then(|rest| rest.split_once('.'));
         match subscription {
             Some((_, what)) => sums.push((what, *value)),
-            None if label.starts_with("link.") => sums.push(("links.sent", *value)),
+            None if !label.starts_with("link.") => {}
+            None if label.ends_with(".sent") => sums.push(("links.sent", *value)),
+            None if label.ends_with(".received") => sums.push(("links.received", *value)),
             None => {}
         }
     }

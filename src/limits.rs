@@ -128,15 +128,24 @@ pub const REASON_MAX: usize = 512;
 /// longer belongs into the payload.
 pub const EXTENSION_MAX: usize = 4096;
 
-/// Counters of one hub: some of its own, one for each link, two for each lane, three for each
-/// subscription. All of them fill 64 KiB; those that are not there cost nothing.
-pub const COUNTERS_MAX: usize = 1024;
+/// Counters and histograms of one hub: some of its own, five for each link, two for each lane and
+/// each subject that it publishes on, three for each subscription, and four for each hub that it
+/// hears. Those that are not there cost nothing.
+pub const COUNTERS_MAX: usize = 4096;
 
-/// Bytes of a counter's label: label, value and the word that keeps them together fill a line.
-pub const COUNTER_LABEL_MAX: usize = 48;
+/// Bytes of a counter's label: a hub's name of any length fits, with what is said about it; label,
+/// value and the word that keeps them together fill two lines.
+pub const COUNTER_LABEL_MAX: usize = 112;
+
+/// Buckets of a histogram of times: four for each doubling, from 16 ns to a minute.
+pub const HISTOGRAM_BUCKETS: usize = 128;
+
+/// Bytes of what a hub says of the types that it publishes: some hundreds of usual length, thirty of
+/// the longest. What is not used costs nothing.
+pub const DESCRIPTIONS_BYTES: usize = 64 << 10;
 
 /// Counters of a supervisor: with what stands before them they fill one page.
-pub const FLIGHT_COUNTERS_MAX: usize = 56;
+pub const FLIGHT_COUNTERS_MAX: usize = 28;
 
 /// Lines about troubles that a supervisor keeps: enough for what led to its end, in two pages.
 pub const FLIGHT_LINES_MAX: usize = 32;
@@ -169,5 +178,6 @@ const _: () = {
     assert!(LINKS_PER_PAGE * (2 * NAME_MAX + 48) + 512 <= MESSAGE_MAX);
     assert!(REASON_MAX + NAME_MAX + 512 <= MESSAGE_MAX);
     assert!(SUBJECTS_PER_PAGE * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
+    assert!(DESCRIPTIONS_BYTES / 8 <= u16::MAX as usize, "lengths in words have 16 bits");
     assert!(PATTERNS_MAX * (SUBJECT_MAX + 32) + 512 <= MESSAGE_MAX);
 };

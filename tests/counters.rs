@@ -1,34 +1,17 @@
-//! Counters: they agree with what the test knows, others read them without the hub's help, and
-//! what only looks like them is passed over.
+//! Counters agree with what the test knows.
 
 mod common;
 
-use common::roles::{self, Child, LONG, eventually};
+use common::roles::{LONG, eventually};
 use common::{Domain, Pose, pose};
 use ephapse::counters::{self, HubCounters};
+use ephapse::event::Timestamp;
 use ephapse::rkyv::Archive;
-use ephapse::segment::{Counters, Owner};
 use ephapse::{Flow, Hub, Path, RecvError, SendError, SubscriptionOptions, Wait};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::uio::pwrite;
-use nix::unistd::{ForkResult, Pid, fork, ftruncate};
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Bytes of a [`Pose`]'s payload.
 const POSE: u64 = size_of::<<Pose as Archive>::Archived>() as u64;
-
-#[test]
-fn child_entry() {
-    match roles::role().as_deref() {
-        None => {}
-        Some("publisher") => publisher(),
-        Some("forker") => forker(),
-        Some(other) => panic!("no role {other}"),
-    }
-}
 
 /// What a hub says of itself.
 fn of(hub: &Hub, label: &str) -> u64 {
@@ -50,10 +33,6 @@ fn passing(hub: &Hub) -> Vec<String> {
 
 fn scan(domain: &Domain) -> Vec<HubCounters> {
     counters::scan(Some(&domain.domain()))
-}
-
-fn names(hubs: &[HubCounters]) -> Vec<&str> {
-    hubs.iter().map(|hub| hub.name.as_str()).collect()
 }
 
 #[test]
@@ -87,11 +66,12 @@ fn what_is_published_and_received_is_counted() {
         other.recv_timeout(LONG).unwrap().expect("an event");
     }
     assert_eq!(all(&b, &received), [111, bytes + 10 * POSE, 0]);
-    assert_eq!(passing(&b).len(), 6);
+    // Of each subscription three, and of the hub that it hears two.
+    assert_eq!(passing(&b).len(), 10);
     drop(seen);
     // What it has counted stays.
     assert_eq!(all(&b, &received), [111, bytes + 10 * POSE, 0]);
-    assert_eq!(passing(&b).len(), 3);
+    assert_eq!(passing(&b).len(), 5);
     drop(other);
     assert_eq!(all(&b, &received), [111, bytes + 10 * POSE, 0]);
     eventually("both are over", || of(&b, "subscriptions") == 0);
@@ -101,7 +81,7 @@ fn what_is_published_and_received_is_counted() {
 #[test]
 fn what_goes_over_links_is_counted() {
     let domain = Domain::new();
-    let (mut a, b) = (domain.hub("a"), domain.hub("b"));
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
     let mut seen = b.subscribe(["robot.pose"]).unwrap();
     let mut poses = a.publisher::<Pose>("robot.pose").unwrap();
     let mut link = a.link_to("b").unwrap();
@@ -122,22 +102,120 @@ fn what_goes_over_links_is_counted() {
     while of(&b, "received") < total {
         seen.recv_timeout(LONG).unwrap().expect("an event");
     }
-    // What is sent directly is noted now and then, and at the end.
     for i in 0..500 {
         link.try_send(&pose(i)).unwrap();
     }
-    let noted = of(&a, "link.b.sent");
-    assert!((500 - 64..=500).contains(&noted), "{noted}");
-    assert_eq!(of(&a, "links.sent"), noted);
-    drop(link);
+    assert_eq!(all(&a, &["link.b.sent", "link.b.sent.bytes"]), [500, 500 * POSE]);
     assert_eq!(of(&a, "links.sent"), 500);
+    let mut batch = link.batch();
+    for i in 0..7 {
+        batch.try_send(&pose(i)).unwrap();
+    }
+    assert_eq!(of(&a, "link.b.sent"), 500, "nothing of it can be seen yet");
+    batch.commit();
+    link.send_bytes(b"raw").unwrap();
+    assert_eq!(all(&a, &["link.b.sent", "link.b.sent.bytes"]), [508, 507 * POSE + 3]);
+    for received in 0..508 {
+        assert_eq!(all(&b, &["link.a.received", "links.received"]), [received; 2]);
+        b.recv_timeout(LONG).unwrap().expect("an event");
+    }
+    drop(link);
+    assert_eq!([of(&a, "links.sent"), of(&b, "links.received")], [508; 2]);
     assert!(a.unlink("b").unwrap());
     eventually("the link is over", || of(&a, "links") == 0);
     eventually("nothing is left of it", || {
         poses.send(&pose(0)).unwrap();
+        // Its receiving half is put away by who receives.
+        let _ = a.try_recv();
         passing(&a).is_empty()
     });
-    assert_eq!(of(&a, "links.sent"), 500);
+    assert_eq!([of(&a, "links.sent"), of(&b, "links.received")], [508; 2]);
+}
+
+/// What there is to be read by others of the ring behind a label.
+fn position(hub: &Hub, end: &str) -> u64 {
+    let counters = hub.counters();
+    let ours =
+        counters.iter().filter(|(label, _)| label.starts_with("sub.") && label.ends_with(end));
+    ours.map(|(_, value)| *value).sum()
+}
+
+#[test]
+fn how_far_behind_a_subscription_is_can_be_seen() {
+    let domain = Domain::new();
+    let (a, b) = (domain.hub("a"), domain.hub("b"));
+    let mut seen = b.subscribe(["robot.pose"]).unwrap();
+    let mut poses = a.publisher::<Pose>("robot.pose").unwrap();
+    for i in 0..100 {
+        poses.send(&pose(i)).unwrap();
+    }
+    let behind = || of(&a, "broadcast.position") - position(&b, ".a.broadcast");
+    assert_eq!(behind(), 100 * 64);
+    for _ in 0..100 {
+        seen.recv_timeout(LONG).unwrap().expect("an event");
+    }
+    assert!(seen.try_recv().unwrap().is_none());
+    assert_eq!(behind(), 0);
+    assert_eq!(position(&b, ".a.lane"), 0);
+}
+
+#[test]
+fn events_are_counted_by_subject() {
+    let domain = Domain::new();
+    let (a, b) = (domain.hub("a"), domain.hub("b"));
+    let _seen = b.subscribe(["robot.>"]).unwrap();
+    let long = format!("robot.{}.end", "x".repeat(200));
+    let mut poses = a.publisher::<Pose>("robot.pose").unwrap();
+    let mut others = a.publisher::<Pose>(&long).unwrap();
+    for i in 0..5 {
+        poses.send(&pose(i)).unwrap();
+    }
+    others.send_bytes(b"four").unwrap();
+    let pose = ["subject.robot.pose.sent", "subject.robot.pose.sent.bytes"];
+    assert_eq!(all(&a, &pose), [5, 5 * POSE]);
+    let counters = a.counters();
+    let find = |end: &str| counters.iter().find(|(label, _)| label.ends_with(end)).unwrap().1;
+    assert_eq!([find("xxx.end.sent"), find("xxx.end.sent.bytes")], [1, 4]);
+}
+
+/// How many events the latencies of a label stand for.
+fn timed(hub: &Hub, label: &str) -> u64 {
+    hub.latencies().get(label).map_or(0, |histogram| histogram.count())
+}
+
+#[test]
+fn how_long_events_took_is_counted_by_way() {
+    let domain = Domain::new();
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
+    // One that never sleeps unless it says so.
+    let options = SubscriptionOptions::default().wait(Wait::Spin);
+    let mut seen = b.subscribe_with(["robot.pose"], options).unwrap();
+    let mut poses = a.publisher::<Pose>("robot.pose").unwrap();
+    let _ = Timestamp::now().age_ns(); // so that the clock's rate is known
+    for i in 0..256 {
+        poses.send(&pose(i)).unwrap();
+        seen.recv_timeout(LONG).unwrap().expect("an event");
+    }
+    assert_eq!(timed(&b, "broadcast.a.latency"), 256);
+    assert!(b.latencies()["broadcast.a.latency"].quantile(1.0).unwrap() < LONG);
+    // One that was waited for stands for itself.
+    eventually("there is no news", || seen.try_recv().unwrap().is_none() && seen.arm());
+    poses.send(&pose(0)).unwrap();
+    eventually("it arrives", || seen.try_recv().unwrap().is_some());
+    assert_eq!(timed(&b, "broadcast.a.latency"), 257);
+    let mut link = a.link_to("b").unwrap();
+    for i in 0..1000 {
+        link.send(&pose(i)).unwrap();
+        b.recv_timeout(LONG).unwrap().expect("an event");
+    }
+    let direct = timed(&b, "link.a.latency");
+    assert!((1000 - 128 - 64..=1000).contains(&direct), "{direct}");
+    let labels: Vec<String> = b.counters().into_iter().map(|(label, _)| label).collect();
+    assert!(!labels.iter().any(|label| label.ends_with(".latency")), "{labels:?}");
+    let found = scan(&domain);
+    assert_eq!(found[1].latencies, b.latencies());
+    drop((seen, link));
+    assert_eq!(timed(&b, "broadcast.a.latency"), 0, "it went with the subscription");
 }
 
 fn small(domain: &Domain, patience: Duration) -> Hub {
@@ -206,190 +284,4 @@ fn every_doorbell_that_is_rung_is_counted() {
             left == 0
         });
     }
-}
-
-#[test]
-fn hubs_of_a_process_are_found_while_they_are_there() {
-    let (domain, elsewhere) = (Domain::new(), Domain::new());
-    let before = SystemTime::now() - Duration::from_millis(1);
-    let (a, b, other) = (domain.hub("a"), domain.hub("b"), elsewhere.hub("a"));
-    let found = scan(&domain);
-    assert_eq!(names(&found), ["a", "b"]);
-    let path = domain.domain().path().canonicalize().unwrap();
-    for (hub, counters) in [(&a, &found[0]), (&b, &found[1])] {
-        assert_eq!((counters.id, counters.pid), (hub.id(), std::process::id()));
-        assert_eq!(counters.domain, path.to_str().unwrap());
-        assert!(counters.since >= before && counters.since <= SystemTime::now());
-        assert_eq!(counters.counters, hub.counters());
-        assert_eq!(counters.get("sent"), Some(0));
-        assert_eq!(counters.get("nothing"), None);
-    }
-    assert_eq!(scan(&elsewhere)[0].id, other.id());
-    let ids: Vec<u64> = counters::scan(None).iter().map(|hub| hub.id).collect();
-    assert!([&a, &b, &other].iter().all(|hub| ids.contains(&hub.id())));
-    // What it published and subscribed with holds its counters, but it has left.
-    let poses = b.publisher::<Pose>("robot.pose").unwrap();
-    let seen = b.subscribe(["robot.pose"]).unwrap();
-    drop(b);
-    assert_eq!(names(&scan(&domain)), ["a"]);
-    drop((poses, seen, a));
-    assert_eq!(scan(&domain), []);
-}
-
-fn publisher() {
-    let hub = roles::join(&roles::name());
-    let mut seen = hub.subscribe(["robot.pose"]).unwrap();
-    let mut poses = hub.publisher::<Pose>("robot.pose").unwrap();
-    for i in 0..1234 {
-        poses.send(&pose(i)).unwrap();
-        seen.recv_timeout(LONG).unwrap().expect("an event");
-    }
-    roles::tell("done");
-    roles::listen();
-}
-
-#[test]
-fn a_process_that_is_stopped_is_read() {
-    let domain = Domain::new();
-    let mut child = Child::start("publisher", &domain.domain(), "camera");
-    child.expect("done");
-    child.stop();
-    let found = scan(&domain);
-    assert_eq!(names(&found), ["camera"]);
-    assert_eq!(found[0].pid, child.pid().as_raw().cast_unsigned());
-    let expected = [("sent", 1234), ("received", 1234), ("received.bytes", 1234 * POSE)];
-    for (label, value) in expected {
-        assert_eq!(found[0].get(label), Some(value), "{label}");
-    }
-    child.kill();
-    assert_eq!(scan(&domain), []);
-}
-
-/// Joins, and leaves a child behind that has all its descriptors.
-fn forker() {
-    let _hub = roles::join(&roles::name());
-    // SAFETY: the child only sleeps and ends.
-    match unsafe { fork() }.unwrap() {
-        ForkResult::Child => {
-            // Sleep: until it is killed, or the test has been.
-            std::thread::sleep(LONG);
-            std::process::exit(0);
-        }
-        ForkResult::Parent { child } => roles::tell(&child.to_string()),
-    }
-    roles::listen();
-}
-
-/// A process that nobody waits for.
-struct Orphan(Pid);
-
-impl Drop for Orphan {
-    fn drop(&mut self) {
-        let _ = kill(self.0, Signal::SIGKILL);
-    }
-}
-
-#[test]
-fn a_forked_child_is_not_the_hub() {
-    let domain = Domain::new();
-    let mut child = Child::start("forker", &domain.domain(), "camera");
-    let orphan = Orphan(Pid::from_raw(child.hear().parse().unwrap()));
-    let holds = || {
-        let links = std::fs::read_dir(format!("/proc/{}/fd", orphan.0)).unwrap().flatten();
-        let targets = links.filter_map(|link| std::fs::read_link(link.path()).ok());
-        targets.filter(|target| target.to_string_lossy().contains("ephapse-counters")).count()
-    };
-    assert_eq!(holds(), 1);
-    let found = scan(&domain);
-    assert_eq!(names(&found), ["camera"]);
-    assert_eq!(found[0].pid, child.pid().as_raw().cast_unsigned());
-    child.kill();
-    assert_eq!(holds(), 1);
-    assert_eq!(scan(&domain), []);
-}
-
-/// A memfd that looks like counters from outside.
-fn lookalike(bytes: usize, content: &[u8], seals: SealFlag) -> OwnedFd {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = memfd_create("ephapse-counters", flags).unwrap();
-    ftruncate(&file, bytes as i64).unwrap();
-    pwrite(&file, content, 0).unwrap();
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
-    file
-}
-
-#[test]
-fn lookalikes_are_passed_over() {
-    let domain = Domain::new();
-    let _hub = domain.hub("real");
-    // What a whole one contains, to be changed.
-    let owner = Owner {
-        name: "forged".to_owned(),
-        id: 1,
-        pid: std::process::id(),
-        domain: domain.domain().path().canonicalize().unwrap().to_str().unwrap().to_owned(),
-        since: SystemTime::now(),
-        started: 0,
-    };
-    let whole = Counters::create(&owner).unwrap();
-    assert_eq!(names(&scan(&domain)), ["forged", "real"]);
-    let mut content = vec![0; 4096];
-    nix::sys::uio::pread(whole.as_fd(), &mut content, 0).unwrap();
-    let bytes = nix::sys::stat::fstat(whole.as_fd()).unwrap().st_size as usize;
-    drop(whole);
-    let sealed = SealFlag::F_SEAL_SEAL
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::from_bits_retain(libc::F_SEAL_FUTURE_WRITE);
-    let changed = |at: usize, byte: u8| {
-        let mut content = content.clone();
-        content[at] = byte;
-        lookalike(bytes, &content, sealed)
-    };
-    let same = lookalike(bytes, &content, sealed);
-    assert_eq!(names(&scan(&domain)), ["forged", "real"], "what is changed below is the reason");
-    drop(same);
-    let _garbage = [
-        lookalike(bytes, &content, SealFlag::empty()),
-        lookalike(bytes, &content, sealed - SealFlag::F_SEAL_SHRINK),
-        lookalike(bytes + 4096, &content, sealed),
-        lookalike(0, &[], sealed),
-        lookalike(bytes, &[], sealed),
-        changed(0, b'X'),    // magic
-        changed(8, 99),      // version
-        changed(12, 2),      // kind: cursors
-        changed(16, 1),      // how many
-        changed(72, 1),      // process
-        changed(128, b'\n'), // name
-        changed(192, 0xff),  // domain
-    ];
-    assert_eq!(names(&scan(&domain)), ["real"]);
-}
-
-/// Values of rows that hostile hubs write are theirs to choose; labels are looked at.
-#[test]
-fn hostile_rows_are_passed_over() {
-    let domain = Domain::new();
-    let owner = Owner {
-        name: "h".to_owned(),
-        id: 1,
-        pid: std::process::id(),
-        domain: domain.domain().path().canonicalize().unwrap().to_str().unwrap().to_owned(),
-        since: SystemTime::UNIX_EPOCH,
-        started: 0,
-    };
-    let table = Counters::create(&owner).unwrap();
-    let rows = ["good", "\u{1b}[31mred", "", "two\nlines", "sub.1.received", "received", "sub."];
-    let _rows: Vec<_> = rows
-        .iter()
-        .map(|label| {
-            let counter = table.counter(label);
-            counter.set(u64::MAX);
-            counter
-        })
-        .collect();
-    let found = scan(&domain).remove(0).counters;
-    let labels: Vec<&str> = found.iter().map(|(label, _)| label.as_str()).collect();
-    assert_eq!(labels, ["counters.dropped", "good", "sub.1.received", "received", "sub."]);
-    assert_eq!(found[3].1, u64::MAX - 1, "the sum wraps");
 }

@@ -297,7 +297,10 @@ typedef struct eph_subscription eph_subscription_t;
  *
  *   name, layout   in: texts      version   in      schema   out
  *
- * EPH_EINVAL also if the layout has white space where none can be. Does not block. */
+ * EPH_EINVAL also if the layout has white space where none can be. Does not block. Hubs describe what
+ * they publish: `ephapse schema list` shows name and layout of schemas that were computed here before
+ * the publisher was opened. `ephapse schema show --c` prints the struct for a layout, with offsets
+ * that the compiler checks. */
 int eph_schema(const char *name, size_t name_len, uint32_t version, const char *layout,
                size_t layout_len, uint64_t *schema);
 

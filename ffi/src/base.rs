@@ -1,6 +1,7 @@
 //! Versions, messages, schemas.
 
 use crate::codes::Code;
+use crate::described;
 use crate::fault::{self, Fault};
 use crate::memory::{In, Out};
 use ephapse::event::schema::schema_id;
@@ -62,6 +63,7 @@ entries! {
         if id == ephapse::event::RAW_SCHEMA {
             return Err(Fault::invalid("this schema hashes to 0; change the version"));
         }
+        described::remember(id, name, version, layout);
         schema.set(id);
         Ok(())
     }

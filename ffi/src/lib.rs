@@ -14,6 +14,7 @@
 mod abi;
 mod base;
 mod codes;
+mod described;
 mod directory;
 mod event;
 mod fault;

@@ -1,5 +1,6 @@
 //! Publishers: copying, writing in place, loans.
 
+use crate::described::describe;
 use crate::event::Timeout;
 use crate::fault::Fault;
 use crate::memory::{In, Out, User};
@@ -22,7 +23,10 @@ entries! {
     ) {
         let place = publisher.clear("publisher")?;
         let subject = subject.text(subject_len, "the subject")?;
-        let publisher = hub.enter()?.raw_publisher(subject)?;
+        let hub = hub.enter()?;
+        let publisher = hub.raw_publisher(subject)?;
+        describe(&hub, schema);
+        drop(hub);
         place.set(insert(Publisher { publisher, schema, draft: AlignedVec::new() })?);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Events for one hub: emit, request, reply.
 
 use crate::codes::Code;
+use crate::described::describe;
 use crate::directory::duration;
 use crate::event::{show_envelope, with_event};
 use crate::memory::{In, Out};
@@ -27,7 +28,9 @@ entries! {
         let (to, subject) = (to.text(to_len, "the name")?, subject.text(subject_len, "the subject")?);
         let extension = extension_of(&extension)?.unwrap_or_default();
         let event = RawEvent::bytes(schema, data.slice(len, "data")?).extension(&extension);
-        let result = hub.enter()?.emit_raw_to(to, subject, &event)?;
+        let hub = hub.enter()?;
+        describe(&hub, schema);
+        let result = hub.emit_raw_to(to, subject, &event)?;
         place.into_iter().for_each(|place| place.set(sent_of(result)));
         Ok(())
     }
@@ -46,7 +49,10 @@ entries! {
         let subject = subject.text(subject_len, "the subject")?;
         let request = RawEvent::bytes(schema, data.slice(len, "data")?);
         let timeout = duration(timeout_ns)?;
-        let reply = hub.enter()?.request_raw(subject, &request, timeout)?;
+        let mut hub = hub.enter()?;
+        describe(&hub, schema);
+        let reply = hub.request_raw(subject, &request, timeout)?;
+        drop(hub);
         // In a place of its own, which goes when the event is released.
         insert(Answer(reply))?.enter()?.lend(KIND_EVENT, |answer, handle| {
             let event = answer.0.envelope();
@@ -66,6 +72,7 @@ entries! {
         let place = sent.clear_if_wanted("sent")?;
         let reply = RawEvent::bytes(schema, data.slice(len, "data")?);
         let using = hub.enter()?;
+        describe(&using, schema);
         let result = with_event(&request, |request| match request {
             Lent::Envelope(request) => Ok(using.reply_raw(request, &reply)?),
             _ => Err(Code::NotARequest.into()),

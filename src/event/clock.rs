@@ -45,6 +45,11 @@ impl Timestamp {
         Rate::get().nanoseconds(ticks().saturating_sub(self.0))
     }
 
+    /// As [`age_ns`](Self::age_ns), without waiting: `None` if the counter's rate cannot be known yet.
+    pub(crate) fn quick_age_ns(self) -> Option<u64> {
+        Some(Rate::quickly()?.nanoseconds(ticks().saturating_sub(self.0)))
+    }
+
     /// Nanoseconds from `earlier` to this; 0 if it is not later. Cost as [`age_ns`](Self::age_ns).
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
@@ -67,10 +72,20 @@ struct Rate {
     ns_per_tick_q32: u64,
 }
 
+static RATE: OnceLock<Rate> = OnceLock::new();
+
 impl Rate {
     fn get() -> Self {
-        static RATE: OnceLock<Rate> = OnceLock::new();
         *RATE.get_or_init(Self::measure)
+    }
+
+    /// If nobody has to wait for it.
+    fn quickly() -> Option<Self> {
+        if let Some(rate) = RATE.get() {
+            return Some(*rate);
+        }
+        let (_, began) = begin();
+        (monotonic_ns().saturating_sub(began) >= BASELINE.as_nanos() as u64).then(Self::get)
     }
 
     fn nanoseconds(self, ticks: u64) -> u64 {

@@ -29,6 +29,10 @@
 //! assert_eq!(Pose::SCHEMA, schema_id("robot.Pose", 2, text));
 //! ```
 //!
+//! Hubs describe what they publish ([`counters::schemas`](crate::counters::schemas)); the crate
+//! `ephapse-schema` reads the text, prints it as a C header (also in build scripts), and decodes payloads
+//! by it, and so does the command `ephapse schema`.
+//!
 //! # The text
 //!
 //! | type | text |
@@ -46,7 +50,8 @@
 //!
 //! A type that contains itself has no such text (the compiler reports a cycle), nor have types of
 //! other crates: `#[event(layout = "…")]` gives the field a text by hand, which must then change
-//! whenever the bytes do.
+//! whenever the bytes do. Begin it with a small letter if it is a name (`duration`): tools then know that
+//! they do not know its bytes, while `Duration` would be a struct without fields.
 //!
 //! # The bytes
 //!

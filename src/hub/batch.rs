@@ -18,6 +18,8 @@ pub struct Batch<'a> {
     first: u64,
     /// Sequence number of the next event.
     next: u64,
+    /// Bytes of payloads that are not visible yet.
+    bytes: usize,
     /// One timestamp for all.
     timestamp: u64,
 }
@@ -27,7 +29,7 @@ impl<'a> Batch<'a> {
         // A batch that was forgotten (mem::forget) instead of dropped leaves its records behind.
         link.writer.discard_batch();
         let timestamp = if link.timestamps { Timestamp::now().ticks() } else { 0 };
-        Self { first: 0, next: link.next, timestamp, link }
+        Self { first: 0, next: link.next, bytes: 0, timestamp, link }
     }
 
     /// Adds an event.
@@ -82,7 +84,6 @@ impl<'a> Batch<'a> {
         let mut payload = self.link.encoder.loan_for::<T>();
         loop {
             self.make_room(HEADER_BYTES + payload, wait)?;
-            self.link.sent.set(self.link.next);
             if self.put_event(event, payload) {
                 return Ok(());
             }
@@ -128,6 +129,7 @@ impl<'a> Batch<'a> {
         header.write(&mut loan);
         loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
         self.next += 1;
+        self.bytes += len;
         true
     }
 
@@ -137,7 +139,8 @@ impl<'a> Batch<'a> {
             self.link.writer.publish_batch(self.first);
             self.first = 0;
             self.link.next = self.next;
-            self.link.ringer.notify();
+            self.link.tally.sent(self.next, std::mem::take(&mut self.bytes));
+            self.link.notify();
         }
     }
 

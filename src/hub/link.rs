@@ -33,8 +33,7 @@ pub struct Link {
     pub(super) encoder: Encoder,
     /// The next event's sequence number.
     pub(super) next: u64,
-    /// The same for others to see, as it was when we last looked for room.
-    pub(super) sent: LinkTally,
+    pub(super) tally: LinkTally,
     pub(super) timestamps: bool,
     pub(super) process: Process,
     pub(super) shared: Arc<LinkShared>,
@@ -190,7 +189,6 @@ impl Link {
                 return Err(self.failure(error, body));
             }
             if self.put_into(event, extension, payload) {
-                self.sent.set(self.next);
                 return Ok(());
             }
             payload = self
@@ -214,8 +212,17 @@ impl Link {
         let kind = if extension.is_empty() { Kind::Plain } else { Kind::Extended };
         loan.commit(start + len, kind, NO_SUBJECT);
         self.next += 1;
-        self.ringer.notify();
+        self.tally.sent(self.next, len);
+        self.notify();
         true
+    }
+
+    /// Wakes the other side if it sleeps.
+    #[inline(always)]
+    pub(super) fn notify(&self) {
+        if self.ringer.notify() {
+            self.tally.woke();
+        }
     }
 
     /// Several events that become visible at once: one commit, one timestamp, one look at whether
@@ -280,7 +287,7 @@ impl Link {
         by: Option<Instant>,
     ) -> Result<(), SendError> {
         // What is pending here waits for the reader, which may sleep.
-        self.ringer.notify();
+        self.notify();
         let backoff = Backoff::new();
         while !backoff.is_completed() {
             match self.writer.reserve(body) {
@@ -316,8 +323,7 @@ impl Drop for Link {
             return;
         }
         self.writer.close();
-        self.ringer.notify();
-        self.sent.set(self.next);
+        self.notify();
         self.control.end_stream(self.hub.key, self.shared.id);
     }
 }

@@ -1,6 +1,7 @@
 //! Raw bytes: written in the ring, or copied into it.
 
 use super::link::Link;
+use super::tally::LinkTally;
 use crate::event::{HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
 use crate::ring::layout::Kind;
 use crate::ring::{self, RingError};
@@ -117,7 +118,8 @@ impl Link {
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
         let header = Header { sequence: self.next, schema: RAW_SCHEMA, timestamp };
         let loan = self.writer.loan_reserved(body);
-        Loan { loan, header, next: &mut self.next, ringer: &mut self.ringer }
+        let Self { next, ringer, tally, .. } = self;
+        Loan { loan, header, next, ringer, tally }
     }
 }
 
@@ -127,7 +129,8 @@ pub struct Loan<'a> {
     loan: ring::Loan<'a, RingMemory>,
     header: Header,
     next: &'a mut u64,
-    ringer: &'a mut Ringer,
+    ringer: &'a Ringer,
+    tally: &'a LinkTally,
 }
 
 impl Loan<'_> {
@@ -149,7 +152,10 @@ impl Loan<'_> {
         self.header.write(&mut self.loan);
         self.loan.commit(HEADER_BYTES + len, Kind::Plain, NO_SUBJECT);
         *self.next += 1;
-        self.ringer.notify();
+        self.tally.sent(*self.next, len);
+        if self.ringer.notify() {
+            self.tally.woke();
+        }
     }
 
     /// Makes the event one of another schema than raw bytes: the bytes are then to be a valid

@@ -15,6 +15,7 @@ mod links;
 mod loan;
 mod mail;
 mod receive;
+mod received;
 mod state;
 mod tally;
 
@@ -30,7 +31,8 @@ pub use bus::{
 pub use control::LinkOffer;
 pub use link::Link;
 pub use loan::Loan;
-pub use receive::{Payloads, Received, RecvError};
+pub use receive::{Payloads, RecvError};
+pub use received::Received;
 pub use state::LinkId;
 
 use crate::error::Error;
@@ -205,7 +207,8 @@ impl Hub {
     /// The hot path: the next event of the busiest link, if nothing stands in the way.
     #[inline(always)]
     fn next_at_once(&mut self) -> Option<usize> {
-        if self.bell.is_armed() || !self.process.is_current() {
+        // What was slept for is looked at more closely.
+        if self.bell.has_slept() || !self.process.is_current() {
             return None;
         }
         self.inlets.next_of_current()
@@ -322,12 +325,14 @@ impl Hub {
             let why = format!("a record of {} bytes that is no event: {commit:?}", commit.len);
             return Err(self.remove(index, End::Corrupt(why)));
         };
+        let slept = self.bell.take_slept();
         let inlet = self.inlets.get_mut(index);
-        if inlet.in_place {
-            Ok(Received::in_place(inlet, commit.len, extension))
+        let received = if inlet.in_place {
+            Received::in_place(inlet, commit.len, extension)
         } else {
-            Ok(Received::copied(inlet, commit.len, extension, &mut self.copy))
-        }
+            Received::copied(inlet, commit.len, extension, &mut self.copy)
+        };
+        Ok(received.looked_at(slept))
     }
 }
 

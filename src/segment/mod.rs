@@ -18,11 +18,13 @@
 
 mod counters;
 mod cursors;
+mod descriptions;
 mod file;
 mod flight;
 mod fork;
 pub(crate) mod futex;
 mod header;
+mod histogram;
 mod mapping;
 mod ring;
 mod table;
@@ -30,10 +32,12 @@ mod text;
 
 pub use counters::{Counters, CountersView};
 pub use cursors::{Cursors, PeerCursors};
+pub use descriptions::Description;
 pub use file::SegmentError;
 pub use flight::{FlightFile, FlightView, Trouble};
 pub use fork::Process;
 pub use header::{Feature, SegmentKind};
+pub use histogram::{Histogram, Times};
 pub use ring::{RingMemory, RingOptions, SharedRing};
 pub use table::Counter;
 pub use text::Owner;

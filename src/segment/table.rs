@@ -1,13 +1,13 @@
 //! A table of labelled counters in memory that one process writes and others may read.
 //!
-//! A row is one cache line: a number that changes with its label, the value, the label. Where the
+//! A row is two cache lines: a number that changes with its label, the value, the label. Where the
 //! number is odd, the label is being changed; who finds the same even number before and after has
 //! read a label with its own value. Values change without any of that: a count is one plain load
-//! and one plain store.
+//! and one plain store. A row may have buckets, which lie behind all rows.
 
 use super::mapping::{Access, Mapping};
 use super::text::{FOLDS, OVER, ROWS, USED, decode, shorten, store};
-use crate::limits::{COUNTER_LABEL_MAX, LINE};
+use crate::limits::{COUNTER_LABEL_MAX, HISTOGRAM_BUCKETS, LINE};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -17,11 +17,21 @@ use std::sync::Arc;
 const VALUE: usize = 8;
 const LABEL: usize = 16;
 
-const _: () = assert!(LABEL + COUNTER_LABEL_MAX == LINE && ROWS.is_multiple_of(LINE));
+/// Bytes of a row.
+const ROW: usize = 2 * LINE;
+
+/// Bytes of a row's buckets.
+const BUCKETS: usize = 8 * HISTOGRAM_BUCKETS;
+
+const _: () = assert!(LABEL + COUNTER_LABEL_MAX == ROW && ROWS.is_multiple_of(LINE));
+const _: () = assert!(BUCKETS.is_power_of_two() && BUCKETS <= 4096);
 
 /// The row that counts the counters for which there was no row, and the one that they share.
 const DROPPED: u32 = 0;
-const SHARED: u32 = 1;
+pub(super) const SHARED: u32 = 1;
+
+/// How the labels of rows end that have buckets.
+pub(super) const TIMES: &str = ".latency";
 
 /// Rows that were given back are left alone until there are so many of them: a reader that is slow
 /// finds them empty for as long as possible.
@@ -31,9 +41,14 @@ const QUARANTINE: usize = 64;
 /// middle of one must not stop its readers.
 const LOOKS: u32 = 100;
 
-/// Bytes of a table of so many counters, with what stands before it.
+/// Bytes of a table of so many counters, with what stands before it, without buckets.
 pub(super) const fn bytes_of(rows: usize) -> usize {
-    ROWS + rows * LINE
+    ROWS + rows * ROW
+}
+
+/// The same with buckets, none of which lies in two pages.
+pub(super) const fn bytes_with_buckets(rows: usize) -> usize {
+    bytes_of(rows).next_multiple_of(BUCKETS) + rows * BUCKETS
 }
 
 /// One side's view of a table.
@@ -45,7 +60,7 @@ pub(super) struct Table {
 
 impl Table {
     fn word(&self, row: u32, offset: usize) -> &AtomicU64 {
-        self.mapping.word(ROWS + row as usize * LINE + offset)
+        self.mapping.word(ROWS + row as usize * ROW + offset)
     }
 
     /// Gives a row a label, or takes it away; its value is 0 then. Called under the lock.
@@ -59,13 +74,20 @@ impl Table {
         // on our processors a store becomes visible to all others at once.)
         fence(Ordering::Release);
         self.word(row, VALUE).store(0, Ordering::Relaxed);
-        store(&self.mapping, ROWS + row as usize * LINE + LABEL, COUNTER_LABEL_MAX, label);
+        store(&self.mapping, ROWS + row as usize * ROW + LABEL, COUNTER_LABEL_MAX, label);
         // SYNC(row): pairs with the acquire in `read`.
         number.store(before.wrapping_add(2), Ordering::Release);
     }
 
-    /// A row's label and value; `None` if it has none, or does not stay as it is.
-    fn read(&self, row: u32) -> Option<(String, u64)> {
+    /// One of the buckets of a row, of a table that has some.
+    pub(super) fn bucket(&self, row: u32, bucket: usize) -> &AtomicU64 {
+        let start = bytes_of(self.rows).next_multiple_of(BUCKETS);
+        self.mapping.word(start + row as usize * BUCKETS + 8 * bucket)
+    }
+
+    /// A row's label and value, and what else is read of it meanwhile; `None` if it has no label,
+    /// or does not stay as it is.
+    fn read<T>(&self, row: u32, more: impl Fn() -> T) -> Option<(String, u64, T)> {
         for look in 0..LOOKS {
             // SYNC(row): pairs with the release at the end of `relabel`.
             let before = self.word(row, 0).load(Ordering::Acquire);
@@ -73,27 +95,36 @@ impl Table {
             let value = self.word(row, VALUE).load(Ordering::Relaxed);
             let label: [u64; COUNTER_LABEL_MAX / 8] =
                 core::array::from_fn(|at| self.word(row, LABEL + 8 * at).load(Ordering::Relaxed));
+            let more = more();
             // SYNC(row): pairs with the release fence in `relabel`.
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.word(row, 0).load(Ordering::Relaxed) == before {
-                return Some((decode(label.into_iter())?, value));
+                return Some((decode(label.into_iter())?, value, more));
             }
             pause(look);
         }
         None
     }
 
-    /// All labels and values, in the order of the rows. What has been folded into something else
-    /// meanwhile is counted once.
+    /// The rows that have been used. Those below are complete.
+    pub(super) fn used(&self) -> u32 {
+        // SYNC(used): pairs with the release in `Rows::unused`.
+        self.mapping.word(USED).load(Ordering::Acquire).min(self.rows as u64) as u32
+    }
+
+    /// All labels and values but those of times, in the order of the rows. What has been folded into
+    /// something else meanwhile is counted once.
     pub(super) fn read_all(&self) -> Vec<(String, u64)> {
         let folds = self.mapping.word(FOLDS);
         let mut all = Vec::new();
+        let row = |row| {
+            let (label, value, ()) = self.read(row, || ())?;
+            (!is_of_times(&label)).then_some((label, value))
+        };
         for look in 0..LOOKS {
             // SYNC(fold): pairs with the release at the end of `Counters::fold`.
             let before = folds.load(Ordering::Acquire);
-            // SYNC(used): pairs with the release in `Rows::unused`: the rows below are complete.
-            let used = self.mapping.word(USED).load(Ordering::Acquire).min(self.rows as u64);
-            all = (0..used as u32).filter_map(|row| self.read(row)).collect();
+            all = (0..self.used()).filter_map(row).collect();
             // SYNC(fold): pairs with the release fence in `Counters::fold`.
             fence(Ordering::Acquire);
             // Relaxed: the fence orders it.
@@ -105,11 +136,29 @@ impl Table {
         all
     }
 
+    /// All labels and buckets of times, in the order of the rows.
+    pub(super) fn read_times(&self) -> Vec<(String, [u64; HISTOGRAM_BUCKETS])> {
+        let times = |row| {
+            let (label, _, ()) = self.read(row, || ())?;
+            is_of_times(&label).then_some(())?;
+            // Relaxed: the fence orders them.
+            let bucket = |at| self.bucket(row, at).load(Ordering::Relaxed);
+            let (label, _, buckets) = self.read(row, || core::array::from_fn(bucket))?;
+            is_of_times(&label).then_some((label, buckets))
+        };
+        (0..self.used()).filter_map(times).collect()
+    }
+
     /// Whether what is counted here has come to its end.
     pub(super) fn is_over(&self) -> bool {
         // Relaxed: it stands alone.
         self.mapping.word(OVER).load(Ordering::Relaxed) != 0
     }
+}
+
+/// Whether a row has buckets. Its label says so.
+fn is_of_times(label: &str) -> bool {
+    label.ends_with(TIMES)
 }
 
 fn pause(look: u32) {
@@ -149,7 +198,7 @@ impl Rows {
         &self.table
     }
 
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.table.mapping.process.is_current()
     }
 
@@ -220,8 +269,8 @@ impl Rows {
 /// Invariant: `word` is the value of row `row` of `rows`.
 pub struct Counter {
     word: *const AtomicU64,
-    row: u32,
-    rows: Arc<Rows>,
+    pub(super) row: u32,
+    pub(super) rows: Arc<Rows>,
 }
 
 // SAFETY: the word is an atomic in memory that `rows` keeps mapped; the pointer never changes.
@@ -236,12 +285,13 @@ impl Counter {
         unsafe { &*self.word }
     }
 
-    /// Counts so many more. A load and a store, about a nanosecond.
+    /// Counts so many more, and gives what it says then. A load and a store, about a nanosecond.
     #[inline(always)]
-    pub fn add(&self, more: u64) {
+    pub fn add(&self, more: u64) -> u64 {
         // Relaxed: whoever reads it learns a number, and nothing else.
-        let before = self.word().load(Ordering::Relaxed);
-        self.word().store(before.wrapping_add(more), Ordering::Relaxed);
+        let now = self.word().load(Ordering::Relaxed).wrapping_add(more);
+        self.word().store(now, Ordering::Relaxed);
+        now
     }
 
     /// The same, where other threads count, too, and all do it in this way.

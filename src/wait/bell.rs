@@ -31,6 +31,8 @@ pub struct Bell {
     period: u64,
     /// The last period of sleep of which it is known that every writer sees it.
     certain: u64,
+    /// It was armed, and nothing has been received since.
+    slept: bool,
     /// Whether there is a thread that makes sleep certain.
     watched: bool,
     read_end: OwnedFd,
@@ -60,7 +62,7 @@ impl Bell {
         word.word().store(0, Ordering::Relaxed);
         let sleeper = Arc::new(Sleeper::new(word.clone(), write_end));
         let watched = confirm::watch(&sleeper);
-        Ok(Self { word, period: 0, certain: 0, watched, read_end, given, sleeper })
+        Ok(Self { word, period: 0, certain: 0, slept: false, watched, read_end, given, sleeper })
     }
 
     /// The descriptor to give to those who may ring.
@@ -83,6 +85,7 @@ impl Bell {
         if self.is_armed() {
             return;
         }
+        self.slept = true;
         // Here and not when waking up, where an event waits for it.
         self.drain();
         self.period += 1;
@@ -104,6 +107,18 @@ impl Bell {
     #[must_use]
     pub fn is_armed(&self) -> bool {
         !self.period.is_multiple_of(2)
+    }
+
+    /// Whether [`arm`](Self::arm) was called since [`take_slept`](Self::take_slept).
+    #[inline(always)]
+    pub(crate) fn has_slept(&self) -> bool {
+        self.slept
+    }
+
+    /// The same; whatever is received from now on was not slept for.
+    #[inline(always)]
+    pub(crate) fn take_slept(&mut self) -> bool {
+        std::mem::take(&mut self.slept)
     }
 
     /// Announces that we are awake. The pipe stays readable until the next

@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("send_error", &["ring"]),
     ("error", &["limits", "segment", "protocol", "send_error"]),
     ("domain", &["limits", "error"]),
-    ("counters", &["limits", "segment", "error", "domain"]),
+    ("counters", &["limits", "segment", "event", "error", "domain"]),
     (
         "hub",
         &[

@@ -21,7 +21,7 @@ const UNSAFE_ISLANDS: [&str; 18] = [
     "src/wait/ring.rs",
     "src/protocol/descriptors.rs",
     "src/supervisor/door.rs",
-    "src/hub/receive.rs",
+    "src/hub/received.rs",
     "src/hub/bus/envelope.rs",
     "src/hub/bus/stream.rs",
     "tools/src/bench/shared.rs",

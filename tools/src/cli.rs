@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, capture, demo, listing, manual, meter, stat, up};
+use crate::{bench, bus, capture, demo, listing, manual, meter, schema, stat, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Subjects(listing::ListArgs),
     /// Show what hubs and supervisor have counted, also of those that are stopped.
     Stat(stat::StatArgs),
+    /// Show of what types events are, in words and as C.
+    Schema(schema::SchemaArgs),
     /// Show it at work: four processes, links and a broadcast, this host as the source of events.
     Demo(demo::DemoArgs),
     /// Measure latency, throughput, and how fast changes are coped with.

@@ -16,6 +16,7 @@ mod logging;
 mod manual;
 mod meter;
 mod pieces;
+mod schema;
 mod signals;
 mod stat;
 mod ui;
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Delay(args) => meter::delay(args, ui),
         Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
+        Command::Schema(args) => schema::run(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
         Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),

@@ -73,7 +73,9 @@ fn render(page: &Man, command: &Command) -> std::io::Result<Vec<u8>> {
     }
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     after_help(&help).to_writer(&mut text)?;
-    page.render_version_section(&mut text)?;
+    if command.get_version().is_some() {
+        page.render_version_section(&mut text)?;
+    }
     Ok(text)
 }
 

@@ -38,7 +38,6 @@ fn wrong_use_is_exit_code_2() {
         &["bw", "a", "--every", "0s"],
         &["delay", "a.>.b"],
         &["monitor", "--size", "1k"],
-        &["monitor", "--schema", "xyz"],
         &["capture"],
         &["replay"],
         &["replay", "f", "--speed", "0"],
@@ -46,6 +45,9 @@ fn wrong_use_is_exit_code_2() {
         &["replay", "f", "--from", "noon"],
         &["replay", "f", "--as-sources", "--name", "x"],
         &["man"],
+        &["schema", "show"],
+        &["schema", "show", "a.B", "--c", "--json"],
+        &["schema", "show", "--layout", "u8"],
     ] {
         let error = refused(&run(arguments), 2);
         assert!(error.contains("Usage") || error.contains("--help"), "{arguments:?}: {error}");

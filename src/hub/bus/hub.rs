@@ -9,6 +9,7 @@ use super::publisher::{Publisher, Sent};
 use super::source::Peer;
 use super::subscription::Subscription;
 use crate::error::Error;
+use crate::event::schema::schema_id;
 use crate::event::subject::{Pattern, check_subject};
 use crate::event::{Event, Extension};
 use crate::hub::Hub;
@@ -36,6 +37,7 @@ impl Hub {
     /// hub's broadcast ring), [`Error::Disconnected`], [`Error::TimedOut`].
     pub fn publisher<T: Event>(&self, subject: &str) -> Result<Publisher<T>, Error> {
         let row = self.row_for(subject)?;
+        self.describe_type::<T>();
         let sender = self.sender.clone();
         Ok(Publisher { sender, row, subject: subject.into(), marker: PhantomData })
     }
@@ -123,7 +125,26 @@ impl Hub {
     /// As [`publisher`](Self::publisher); [`Error::Refused`] with
     /// [`UnknownHub`](RefusalCode::UnknownHub) if there is no such hub; [`Error::Send`].
     pub fn emit_to<T: Event>(&self, hub: &str, subject: &str, event: &T) -> Result<Sent, Error> {
+        self.describe_type::<T>();
         self.emit_content_to(hub, subject, &Typed(event), Extension::new())
+    }
+
+    /// Says in memory that tools can read what events of a schema are (see
+    /// [`counters::schemas`](crate::counters::schemas)), once; gives the schema. Publishers of a type do
+    /// it by themselves; this is for events of which a program knows no more than that.
+    ///
+    /// Nothing happens if there is no more room, but that `schemas.dropped` is counted; nor in a
+    /// forked child.
+    pub fn describe(&self, name: &str, version: u32, layout: &str) -> u64 {
+        let id = schema_id(name, version, layout);
+        self.shared.tally.describe(id, name, version, layout);
+        id
+    }
+
+    /// The same, of a type. A lock and a look if it has been said.
+    pub(super) fn describe_type<T: Event>(&self) {
+        let layout = const { &T::LAYOUT };
+        self.shared.tally.describe(T::SCHEMA, T::NAME, T::VERSION, layout.as_str());
     }
 
     pub(super) fn emit_content_to<C: Content>(
@@ -181,7 +202,8 @@ impl Hub {
         check_subject(subject).map_err(invalid)?;
         self.make_broadcast()?;
         let id = self.control.declare(self.shared.key, subject)?;
-        let row = self.sender.outbox.with(|outbox| outbox.route_for(id)).ok_or(Error::Closed)?;
+        let route = self.sender.outbox.with(|outbox| outbox.route_for(id, subject));
+        let row = route.ok_or(Error::Closed)?;
         self.publishing.lock().insert(subject.into(), row);
         Ok(row)
     }

@@ -6,7 +6,7 @@ use super::outlet::{Lane, Outlet, Refused};
 use super::publisher::{Path, Sent};
 use super::routes::Routes;
 use crate::event::{Encoder, HEADER_BYTES, Header, Timestamp};
-use crate::hub::tally::Given;
+use crate::hub::tally::{Given, SubjectTally};
 use crate::protocol::Edge;
 use crate::ring::{RoomWait, Writer};
 use crate::segment::RingMemory;
@@ -43,7 +43,7 @@ impl Heard {
 }
 
 /// How events of one subject go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Route {
     pub subject: u32,
     /// Who wants them: indices of `heard`.
@@ -52,6 +52,7 @@ pub(super) struct Route {
     pub lanes: Vec<u64>,
     /// Those who want them, if they are too many to be woken one by one.
     pub crowd: Option<Arc<Crowd>>,
+    pub tally: SubjectTally,
 }
 
 /// What there is to be sent.
@@ -121,11 +122,12 @@ impl Outbox {
     }
 
     /// The row of the table for a subject.
-    pub(crate) fn route_for(&mut self, subject: u32) -> usize {
+    pub(crate) fn route_for(&mut self, subject: u32, name: &str) -> usize {
         if let Some(row) = self.table.iter().position(|route| route.subject == subject) {
             return row;
         }
-        self.table.push(Route { subject, ..Route::default() });
+        let (listeners, lanes, tally) = (Vec::new(), Vec::new(), self.tally.subject(name));
+        self.table.push(Route { subject, listeners, lanes, crowd: None, tally });
         self.refresh();
         self.table.len() - 1
     }
@@ -190,6 +192,7 @@ impl Outbox {
             None => self.put_on_broadcast(row, item)?,
         };
         self.tally.event(self.next, path, bytes);
+        self.table[row].tally.event(bytes);
         self.next += 1;
         self.notify(row, item.to);
         Ok(Sent { path, receivers })

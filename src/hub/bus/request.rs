@@ -106,6 +106,7 @@ impl Hub {
         request: &T,
         timeout: Duration,
     ) -> Result<Reply, RequestError> {
+        self.describe_type::<T>();
         self.ask(subject, &Typed(request), Extension::new(), timeout)
     }
 
@@ -180,6 +181,7 @@ impl Hub {
     /// [`Error::NotARequest`] if it expects no reply; as [`emit_to`](Self::emit_to). What is
     /// returned says whether the hub that asked is still there to receive it.
     pub fn reply<T: Event>(&self, request: &Envelope<'_>, reply: &T) -> Result<Sent, Error> {
+        self.describe_type::<T>();
         self.answer(request, &Typed(reply), Extension::new())
     }
 

@@ -9,17 +9,18 @@ use super::canary;
 use super::filter::Filter;
 use super::inbox::Inbox;
 use crate::event::{self, HEADER_BYTES, Header};
-use crate::hub::state::SlotGuard;
-use crate::ring::{
-    CommitWord, Fencing, FollowError, Follower, JOINING, Kind, Position, Reader, RecordError,
-};
+use crate::hub::tally::SourceTally;
+use crate::ring::{CommitWord, FollowError, Follower, Kind, Position, Reader, RecordError};
 use crate::segment::RingMemory;
-use core::sync::atomic::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+mod port;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use port::Port;
+use port::begin;
 
 /// A hub that publishes.
 #[derive(Debug)]
@@ -28,24 +29,6 @@ pub(crate) struct Peer {
     pub name: Arc<str>,
     /// Whether it runs as the same user, so that its payloads may be read in place.
     pub same_user: bool,
-}
-
-/// A ring to be read, before and after it is settled where to begin.
-#[derive(Debug)]
-pub(crate) enum Port<R> {
-    /// There is none, or no longer.
-    Shut,
-    /// The writer says where, in a word of its own, before it writes anything for us.
-    Waiting {
-        memory: RingMemory,
-        /// Where we say how far we have read.
-        cursor: Position,
-        slot: SlotGuard,
-        start: Option<Position>,
-        fencing: Fencing,
-    },
-    /// With the slot that is given back when it is shut.
-    Open(R, #[allow(dead_code)] Option<SlotGuard>),
 }
 
 /// Why there is no next event of a source.
@@ -95,6 +78,8 @@ pub(crate) struct Source {
     lagging: bool,
     /// It will write nothing more.
     pub(super) over: bool,
+    /// What its subscription counts of it.
+    pub(super) tally: Option<SourceTally>,
 }
 
 impl Source {
@@ -104,7 +89,8 @@ impl Source {
         broadcast: Port<Follower<RingMemory>>,
     ) -> Self {
         let (lane, later) = (Port::Shut, VecDeque::new());
-        Self { peer, filter, broadcast, lane, later, last: 0, lagging: false, over: false }
+        let (last, lagging, over, tally) = (0, false, false, None);
+        Self { peer, filter, broadcast, lane, later, last, lagging, over, tally }
     }
 
     /// The next event, in the order in which the source sent them. A record on a subject that is
@@ -300,6 +286,29 @@ impl Source {
         if let Port::Open(reader, _) = &mut self.lane {
             reader.publish();
         }
+        self.note();
+    }
+
+    /// Notes how far we are, for tools.
+    #[inline]
+    pub(super) fn note(&mut self) {
+        let Some(tally) = &mut self.tally else { return };
+        if let Port::Open(follower, _) = &self.broadcast {
+            tally.broadcast.at(follower.position());
+        }
+        if let Port::Open(reader, _) = &self.lane {
+            tally.lane.at(reader.position());
+        }
+    }
+
+    /// An event has been taken that was sent at this moment, and stands for so many.
+    #[cold]
+    pub(super) fn time(&mut self, on_lane: bool, timestamp: u64, weight: u64) {
+        self.note();
+        if let Some(tally) = &self.tally {
+            let port = if on_lane { &tally.lane } else { &tally.broadcast };
+            port.received(timestamp, weight);
+        }
     }
 
     /// Whether its broadcast can be read without being told where.
@@ -313,26 +322,6 @@ impl Source {
         let shut = shut && self.later.is_empty();
         self.over || shut
     }
-}
-
-type Beginning = (RingMemory, Position, SlotGuard, u64, Fencing);
-
-/// All that it takes to read a ring, once its writer has said where to begin.
-fn begin<R>(port: &mut Port<R>) -> Result<Option<Beginning>, Trouble> {
-    let Port::Waiting { start: Some(word), .. } = port else { return Ok(None) };
-    // SYNC(start): pairs with the release in `Outlet::admit`; what lies before was written.
-    let start = word.word().load(Ordering::Acquire);
-    if start == JOINING {
-        return Ok(None);
-    }
-    if !start.is_multiple_of(64) || start >= 1 << 63 {
-        return Err(Trouble::Corrupt(format!("reading is to begin at {start}")));
-    }
-    let Port::Waiting { memory, cursor, slot, fencing, .. } = std::mem::replace(port, Port::Shut)
-    else {
-        return Ok(None); // not reached: it was looked at above
-    };
-    Ok(Some((memory, cursor, slot, start, fencing)))
 }
 
 /// Whether a record on a subject that is wanted is for this hub, and not an old one: its number, and

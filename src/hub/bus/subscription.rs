@@ -1,14 +1,18 @@
 //! Subscribing: all events on subjects that match some patterns, whoever publishes them.
 
+mod news;
+
 use super::envelope::{Body, Envelope};
-use super::inbox::{Inbox, News};
+use super::inbox::Inbox;
 use super::news::DomainEvents;
 use super::source::{Found, Look, Peer, Port, Source, Trouble, header_of};
-use crate::event::{COPY_START, HEADER_BYTES, PAYLOAD_ALIGN};
+use crate::event::{COPY_START, HEADER_BYTES, Header, PAYLOAD_ALIGN};
 use crate::hub::control::Control;
 use crate::hub::receive::{Payloads, RecvError};
 use crate::hub::state::HubShared;
 use crate::hub::tally::Taken;
+use crate::ring::Reader;
+use crate::segment::RingMemory;
 use crate::wait::{Bell, Sleeps, Step, Wait, Waiter};
 use rkyv::util::AlignedVec;
 use std::collections::HashSet;
@@ -203,21 +207,6 @@ impl Subscription {
         }
     }
 
-    /// The oldest of the domain's events: it is taken when it is found, as broadcasts are.
-    #[cold]
-    fn next_domain_event(&mut self) -> Result<(usize, Found), RecvError> {
-        let missed = self.domain_events.take_missed();
-        if missed > 0 {
-            self.last_domain_event += missed;
-            return Err(self.tally.lagged(Arc::clone(&self.supervisor.name), missed));
-        }
-        self.last_domain_event += 1;
-        if let Some(event) = self.domain_events.first() {
-            event.write(self.last_domain_event, &mut self.copy);
-        }
-        Ok((DOMAIN, Found::in_copy(self.last_domain_event)))
-    }
-
     /// Looks at all sources once, the busy one first and again in between.
     fn scan(&mut self) -> Result<Scan, RecvError> {
         if self.turn >= TURN {
@@ -289,19 +278,24 @@ impl Subscription {
         if index == DOMAIN {
             return self.take_domain_event();
         }
-        let Self { sources, copy, payloads, tally, .. } = self;
+        let Self { sources, copy, payloads, tally, bell, .. } = self;
         let source = &mut sources[index];
         source.taken(found);
-        tally.event(found.commit.len - HEADER_BYTES - found.extension);
+        let payload = found.commit.len - HEADER_BYTES - found.extension;
+        if let Some(weight) = tally.event(payload, bell.take_slept()) {
+            let sent = match (&source.lane, found.on_lane) {
+                (Port::Open(reader, _), true) => head_of(reader).timestamp,
+                _ => header_of(&copy[COPY_START..]).timestamp,
+            };
+            source.time(found.on_lane, sent, weight);
+        }
         let Source { peer, filter, lane, .. } = source;
         let subject = filter.name(found.commit.tag).map_or("", |name| name);
         let in_place = peer.same_user && *payloads == Payloads::ByTrust;
         let extension = found.extension;
         if let (Port::Open(reader, _), true) = (lane, found.on_lane) {
             if in_place {
-                let mut head = [0; HEADER_BYTES];
-                reader.copy_body(&mut head);
-                let (header, body) = (header_of(&head), Body::Ring(reader, found.commit.len));
+                let (header, body) = (head_of(reader), Body::Ring(reader, found.commit.len));
                 return Envelope { peer, subject, header, body, extension };
             }
             copy.resize(COPY_START + found.commit.len, 0);
@@ -312,42 +306,14 @@ impl Subscription {
         let body = &copy[COPY_START..];
         Envelope { peer, subject, header: header_of(body), body: Body::Copy(body), extension }
     }
+}
 
-    #[cold]
-    fn take_domain_event(&mut self) -> Envelope<'_> {
-        let subject = self.domain_events.take_first().map_or("", |event| event.subject);
-        let body = &self.copy[COPY_START..];
-        self.tally.event(body.len() - HEADER_BYTES);
-        let (header, peer) = (header_of(body), &self.supervisor);
-        Envelope { peer, subject, header, body: Body::Copy(body), extension: 0 }
-    }
-
-    /// Takes what the control thread has left.
-    #[cold]
-    fn take_news(&mut self) {
-        let (news, events) = self.inbox.take();
-        self.domain_events.append(events);
-        for news in news {
-            match news {
-                News::Source(source) => {
-                    self.sources.retain(|known| known.peer.id != source.peer.id);
-                    self.sources.push(*source);
-                    self.sources_ever += 1;
-                }
-                News::Subjects(id, subjects) => {
-                    self.source(id, |source| source.filter.add(subjects));
-                }
-                News::Begin(id, word) => self.source(id, |source| source.begins(word)),
-                News::Lane(id, port) => self.source(id, |source| source.add_lane(*port)),
-                News::LaneBegin(id, word) => self.source(id, |source| source.lane_begins(word)),
-                News::Over(id) => self.source(id, |source| source.over = true),
-            }
-        }
-    }
-
-    fn source(&mut self, id: u64, change: impl FnOnce(&mut Source)) {
-        self.sources.iter_mut().find(|source| source.peer.id == id).map(change);
-    }
+/// The header of the next event of a lane.
+#[inline(always)]
+fn head_of(reader: &Reader<RingMemory>) -> Header {
+    let mut head = [0; HEADER_BYTES];
+    reader.copy_body(&mut head);
+    header_of(&head)
 }
 
 /// What a look at all sources has shown.

@@ -217,6 +217,7 @@ impl Session {
         let inlet = Inlet {
             reader,
             shared: Arc::clone(&shared),
+            tally: self.hub.tally.inlet(&peer.name),
             _slot: half.slot,
             in_place: false, // for the hub to decide
             empty_at: start,
@@ -240,7 +241,7 @@ impl Session {
             ringer,
             encoder: Encoder::default(),
             next: 0,
-            sent: self.hub.tally.link(&peer.name),
+            tally: self.hub.tally.link(&peer.name),
             timestamps: self.timestamps,
             process: self.hub.process,
             shared,

@@ -5,6 +5,8 @@ use std::fmt;
 use ephapse::Envelope;
 use ephapse::event::RAW_SCHEMA;
 
+use crate::schema::Known;
+
 /// All that is given must hold.
 #[derive(Debug, clap::Args)]
 pub(super) struct FilterArgs {
@@ -16,18 +18,23 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "CONDITION", value_parser = condition)]
     size: Vec<Condition>,
 
-    /// Only events of this schema: 16 digits as they are printed, or `raw`; can be given several
-    /// times.
-    #[arg(long, value_name = "SCHEMA", value_parser = schema)]
-    schema: Vec<u64>,
+    /// Only events of this type: the name of one that a hub describes, a schema of 16 digits, or
+    /// `raw`; can be given several times.
+    #[arg(long, value_name = "TYPE", value_parser = wanted)]
+    schema: Vec<Wanted>,
 }
 
 impl FilterArgs {
     /// Whether an event is of interest.
-    pub(super) fn takes(&self, event: &Envelope<'_>) -> bool {
-        let any = |none: bool, one: bool| none || one;
-        any(self.from.is_empty(), self.from.iter().any(|hub| hub == event.source()))
-            && any(self.schema.is_empty(), self.schema.contains(&event.schema()))
+    pub(super) fn takes(&self, event: &Envelope<'_>, known: &mut Known) -> bool {
+        let mut is_schema = |wanted: &Wanted| match wanted {
+            Wanted::Schema(schema) => *schema == event.schema(),
+            Wanted::Name(name) => {
+                known.type_of(event.schema()).is_some_and(|known| known.name() == name)
+            }
+        };
+        (self.from.is_empty() || self.from.iter().any(|hub| hub == event.source()))
+            && (self.schema.is_empty() || self.schema.iter().any(&mut is_schema))
             && self.size.iter().all(|condition| condition.holds(event.bytes().len() as u64))
     }
 }
@@ -96,12 +103,19 @@ fn condition(text: &str) -> Result<Condition, String> {
     })
 }
 
-/// A schema as it is printed.
-fn schema(text: &str) -> Result<u64, String> {
+/// A type of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Schema(u64),
+    Name(String),
+}
+
+fn wanted(text: &str) -> Result<Wanted, String> {
     match u64::from_str_radix(text, 16) {
-        _ if text == "raw" => Ok(RAW_SCHEMA),
-        Ok(schema) if text.len() == 16 => Ok(schema),
-        _ => Err("expected 16 hexadecimal digits, or `raw`".into()),
+        _ if text == "raw" => Ok(Wanted::Schema(RAW_SCHEMA)),
+        Ok(schema) if text.len() == 16 => Ok(Wanted::Schema(schema)),
+        _ if text.is_empty() => Err("expected a name, 16 hexadecimal digits, or `raw`".into()),
+        _ => Ok(Wanted::Name(text.to_owned())),
     }
 }
 
@@ -142,9 +156,10 @@ mod tests {
 
     #[test]
     fn schemas() {
-        assert_eq!(schema("raw"), Ok(RAW_SCHEMA));
-        assert_eq!(schema("00000000000000ff"), Ok(255));
-        assert!(["ff", "", "zz00000000000000"].iter().all(|text| schema(text).is_err()));
+        assert_eq!(wanted("raw"), Ok(Wanted::Schema(RAW_SCHEMA)));
+        assert_eq!(wanted("00000000000000ff"), Ok(Wanted::Schema(255)));
+        assert_eq!(wanted("ff"), Ok(Wanted::Name("ff".into())));
+        assert!(wanted("").is_err());
         assert_eq!(SchemaName(255).to_string(), "schema 00000000000000ff");
     }
 }

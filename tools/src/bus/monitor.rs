@@ -22,8 +22,10 @@ use super::lifecycle::Lifecycle;
 use super::listen::{Follow, Listener};
 use super::show::{Object, Payload, Visible};
 use crate::cli::duration;
+use crate::schema::Known;
 use crate::ui::format::{bytes, nanoseconds};
 use crate::ui::{Data, OutputClosed, Ui};
+use crate::up;
 
 /// All events, and those of the domain itself, which nothing but their own name matches.
 const ALL: [&str; 2] = [">", "ephapse.>"];
@@ -37,6 +39,7 @@ Examples:
   ephapse monitor                             whatever is published, and who comes and goes
   ephapse monitor 'robot.>' --from camera     of one hub
   ephapse monitor --size '>1k' --bytes 16     large payloads, the start of each
+  ephapse monitor --schema robot.Pose         of one type, field by field
   ephapse monitor --schema raw --json | jq    an object for each event
   ephapse monitor robot.pose -n 10            ten events")]
 pub(crate) struct MonitorArgs {
@@ -69,12 +72,14 @@ pub(crate) struct MonitorArgs {
 
 /// Prints until there is enough, or SIGINT or SIGTERM.
 pub(crate) fn run(args: MonitorArgs, ui: &Ui) -> Result<ExitCode> {
+    let known = Known::new(up::domain(args.join.dir.clone()));
     let hub = args.join.join("monitor", |hub| hub)?;
     let all = || ALL.iter().filter_map(|pattern| pattern.parse().ok()).collect();
     let patterns = if args.patterns.is_empty() { all() } else { args.patterns };
     let mut listener = Listener::subscribe(hub, &patterns, Flow::DropOldest, ui)?;
     let mut monitor = Monitor {
         filter: args.filter,
+        known,
         bytes: args.bytes,
         left: args.count.unwrap_or(u64::MAX),
         end: args.length.and_then(|length| Instant::now().checked_add(length)),
@@ -94,6 +99,7 @@ pub(crate) fn run(args: MonitorArgs, ui: &Ui) -> Result<ExitCode> {
 
 struct Monitor {
     filter: FilterArgs,
+    known: Known,
     bytes: usize,
     /// Events that are still wanted.
     left: u64,
@@ -111,29 +117,27 @@ struct Seen<'a> {
     event: Object<'a>,
     /// Read where its source wrote it, and not copied.
     in_place: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<Value>,
 }
 
 impl Follow for Monitor {
     fn event(&mut self, event: &Envelope<'_>) -> Result<bool> {
-        if !self.filter.takes(event) {
+        if !self.filter.takes(event, &mut self.known) {
             return Ok(false);
         }
         let most = self.bytes;
+        let fields = fields_of(&mut self.known, event.schema(), event.bytes());
         if self.json {
             let seen = Seen {
                 time_ns: since_1970(sent_at(event)),
-                event: Object::short(event, most),
+                event: Object::short(event, most, fields),
                 in_place: event.is_in_place(),
-                fields: fields_of(event.schema(), event.bytes()),
             };
             self.data.put(|out| {
                 serde_json::to_writer(&mut *out, &seen)?;
                 out.write_all(b"\n")
             })?;
         } else {
-            self.data.put(|out| human(event, most, out))?;
+            self.data.put(|out| human(event, most, fields.as_ref(), out))?;
         }
         self.left -= 1;
         Ok(self.left == 0)
@@ -161,12 +165,20 @@ impl Follow for Monitor {
     }
 }
 
-/// What a payload says, field by field, if it is of a type that is known here.
-fn fields_of(schema: u64, bytes: &[u8]) -> Option<Value> {
-    serde_json::to_value(Lifecycle::of_schema(schema, bytes)?).ok()
+/// What a payload says, field by field, if it is of a type that everybody knows or a hub describes.
+fn fields_of(known: &mut Known, schema: u64, bytes: &[u8]) -> Option<Value> {
+    match Lifecycle::of_schema(schema, bytes) {
+        Some(lifecycle) => serde_json::to_value(lifecycle).ok(),
+        None => known.fields_of(schema, bytes),
+    }
 }
 
-fn human(event: &Envelope<'_>, most: usize, out: &mut impl Write) -> io::Result<()> {
+fn human(
+    event: &Envelope<'_>,
+    most: usize,
+    fields: Option<&Value>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let time = humantime::format_rfc3339_micros(sent_at(event));
     let (subject, source, sequence) = (event.subject(), event.source(), event.sequence());
     let size = bytes(event.bytes().len() as u64);
@@ -176,8 +188,8 @@ fn human(event: &Envelope<'_>, most: usize, out: &mut impl Write) -> io::Result<
     if let Some(extension) = event.extension() {
         beside(&extension, out)?;
     }
-    match fields_of(event.schema(), event.bytes()) {
-        Some(fields) => writeln!(out, "    {fields}"),
+    match fields {
+        Some(fields) => writeln!(out, "    {}", Visible(&fields.to_string())),
         None if event.bytes().is_empty() => Ok(()),
         None => writeln!(out, "    {}", Payload::start_of(event.bytes(), most)),
     }

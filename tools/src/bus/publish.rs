@@ -12,15 +12,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::value_parser;
 use ephapse::event::Extension;
+use ephapse::event::RAW_SCHEMA;
 use ephapse::limits::{EXTENSION_MAX, RING_CAPACITY_MAX};
-use ephapse::{Publisher, SendError, Sent};
+use ephapse::{RawEvent, RawPublisher, SendError, Sent};
+use ephapse_schema::EventType;
 
 use super::totals::{Totals, number_of};
-use super::{Bytes, JoinArgs, capacity_for, subject};
+use super::{JoinArgs, capacity_for, subject};
 use crate::cli::duration;
 use crate::pieces::{Pieces, Stoppable};
+use crate::schema;
 use crate::signals::{self, StopFlag};
 use crate::ui::Ui;
+use crate::up;
 
 /// Payload of the longest event that can be asked for.
 const LONGEST_MAX: usize = RING_CAPACITY_MAX / 2 - EXTENSION_MAX - 64;
@@ -47,6 +51,7 @@ Examples:
   ephapse pub tick --rate 10 --count 100            empty events, ten a second
   ephapse pub log.lines - < access.log              every line is an event
   ephapse pub log.lines - --wait-for 1 --json       waits for a subscription, prints a summary
+  ephapse pub robot.pose '{\"x\":1,\"y\":2}' --schema robot.Pose     as the type of this name
   ephapse pub robot.stop -H reason:bumper           with metadata")]
 pub(crate) struct PubArgs {
     /// What the events are about.
@@ -57,6 +62,11 @@ pub(crate) struct PubArgs {
     /// empty payload.
     #[arg(value_name = "BODY")]
     body: Option<OsString>,
+
+    /// Of what type the events are: the name or the schema of one that a hub publishes. The payload
+    /// is then JSON, and encoded as its layout says.
+    #[arg(long, value_name = "TYPE")]
+    schema: Option<String>,
 
     /// How many events [default: 1; with `-`, all lines].
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
@@ -102,15 +112,22 @@ pub(crate) fn run(args: PubArgs, ui: &Ui) -> Result<std::process::ExitCode> {
         signals::watch_once(move || drop(stop_writer)).context("cannot watch for signals")?;
     let lines = body.as_deref().is_some_and(|body| body == "-");
     let longest = if lines { args.longest } else { body.as_ref().map_or(0, |b| b.len()) };
+    let domain = up::domain(args.join.dir.clone());
+    let ty = args.schema.map(|wanted| schema::find(&wanted, None, &domain)).transpose()?;
+    let ty = ty.map(|text| EventType::parse(&text.name, text.version, &text.layout)).transpose()?;
     let patience = args.patience;
     let hub = args
         .join
         .join("pub", |hub| hub.broadcast_capacity(capacity_for(longest)).patience(patience))?;
-    let publisher = hub.publisher::<Bytes>(&subject).context("cannot publish")?;
+    if let Some(ty) = &ty {
+        hub.describe(ty.name(), ty.version(), &ty.layout().to_string());
+    }
+    let publisher = hub.raw_publisher(&subject).context("cannot publish")?;
     wait_for(&publisher, args.wait_for, args.timeout, &stop)?;
     let start = Instant::now();
     let mut sender = Sender {
         publisher,
+        ty,
         extension: extension(&headers)?,
         totals: Totals::of(&subject),
         pace: rate.map(|rate| Pace { start, rate }),
@@ -128,7 +145,7 @@ pub(crate) fn run(args: PubArgs, ui: &Ui) -> Result<std::process::ExitCode> {
 }
 
 fn wait_for(
-    publisher: &Publisher<Bytes>,
+    publisher: &RawPublisher,
     wanted: u32,
     timeout: Duration,
     stop: &StopFlag,
@@ -150,7 +167,9 @@ fn wait_for(
 
 /// What is published, and how.
 struct Sender {
-    publisher: Publisher<Bytes>,
+    publisher: RawPublisher,
+    /// Of what type the events are, if not raw bytes.
+    ty: Option<EventType>,
     extension: Option<Extension>,
     totals: Totals,
     pace: Option<Pace>,
@@ -206,9 +225,12 @@ impl Sender {
             self.totals.interrupted = true;
             return Ok(false);
         }
+        let encoded = self.ty.as_ref().map(|ty| encode(ty, payload)).transpose()?;
+        let payload = encoded.as_deref().unwrap_or(payload);
+        let event = RawEvent::bytes(self.ty.as_ref().map_or(RAW_SCHEMA, EventType::id), payload);
         let sent = match &self.extension {
-            None => self.publisher.send_bytes(payload),
-            Some(extension) => send_with(&mut self.publisher, payload, extension),
+            None => self.publisher.send(&event),
+            Some(extension) => send_with(&mut self.publisher, &event.extension(extension)),
         };
         self.totals.add(payload.len(), sent?);
         Ok(true)
@@ -216,19 +238,21 @@ impl Sender {
 }
 
 /// Waits for room. It takes no longer than the hub's patience.
-fn send_with(
-    publisher: &mut Publisher<Bytes>,
-    payload: &[u8],
-    extension: &Extension,
-) -> Result<Sent, SendError> {
+fn send_with(publisher: &mut RawPublisher, event: &RawEvent<'_>) -> Result<Sent, SendError> {
     let mut tries = 0;
     loop {
-        match publisher.try_send_bytes_with(payload, extension) {
+        match publisher.try_send(event) {
             Err(SendError::Full) if tries < QUICK_TRIES => tries += 1,
             Err(SendError::Full) => thread::sleep(PAUSE),
             result => return result,
         }
     }
+}
+
+/// The payload that JSON is for a type.
+fn encode(ty: &EventType, json: &[u8]) -> Result<Vec<u8>> {
+    let value = serde_json::from_slice(json).context("the payload is not JSON")?;
+    ty.encode(&value).with_context(|| format!("it is no {}", ty.name()))
 }
 
 /// So many events a second.

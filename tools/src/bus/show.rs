@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::lifecycle::Lifecycle;
+use crate::schema::Known;
 
 /// Bytes of a payload that is no text which people are shown.
 const SHOWN_BYTES: usize = 64;
@@ -40,6 +41,7 @@ impl Form {
     pub(super) fn write(
         self,
         event: &Envelope<'_>,
+        known: &mut Known,
         since_start: Option<Duration>,
         out: &mut impl Write,
     ) -> io::Result<()> {
@@ -50,20 +52,22 @@ impl Form {
             }
             Form::Json => {
                 let since_start_ns = since_start.map(|time| time.as_nanos() as u64);
-                serde_json::to_writer(&mut *out, &Object { since_start_ns, ..Object::of(event) })?;
+                let fields = known.fields_of(event.schema(), event.bytes());
+                let object = Object { since_start_ns, fields, ..Object::of(event) };
+                serde_json::to_writer(&mut *out, &object)?;
                 out.write_all(b"\n")
             }
             Form::Human => {
                 if let Some(time) = since_start {
                     write!(out, "{:>12.6}  ", time.as_secs_f64())?;
                 }
-                human(event, out)
+                human(event, known, out)
             }
         }
     }
 }
 
-fn human(event: &Envelope<'_>, out: &mut impl Write) -> io::Result<()> {
+fn human(event: &Envelope<'_>, known: &mut Known, out: &mut impl Write) -> io::Result<()> {
     let (source, sequence) = (event.source(), event.sequence());
     let payload = event.bytes();
     write!(out, "{}  {source}#{sequence}  {}  ", event.subject(), payload.len())?;
@@ -74,7 +78,10 @@ fn human(event: &Envelope<'_>, out: &mut impl Write) -> io::Result<()> {
     }
     match Lifecycle::of(event) {
         Some(lifecycle) => lifecycle.write(out)?,
-        None => write!(out, "{}", Shown(payload))?,
+        None => match known.fields_of(event.schema(), payload) {
+            Some(fields) => write!(out, "{}", Visible(&fields.to_string()))?,
+            None => write!(out, "{}", Shown(payload))?,
+        },
     }
     out.write_all(b"\n")
 }
@@ -197,6 +204,9 @@ pub(super) struct Object<'a> {
     /// What it says, for events that everybody knows; else the payload.
     #[serde(flatten)]
     content: Content<'a>,
+    /// The payload again, if its type is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Value>,
     #[serde(flatten)]
     beside: Option<Beside<'a>>,
 }
@@ -249,6 +259,7 @@ impl<'a> Object<'a> {
             since_start_ns: None,
             schema: SchemaId(event.schema()),
             content,
+            fields: None,
             beside: event.extension().map(Beside::of),
         }
     }
@@ -256,9 +267,9 @@ impl<'a> Object<'a> {
 
 impl<'a> Object<'a> {
     /// The same with only the start of the payload, also of those that everybody knows.
-    pub(super) fn short(event: &'a Envelope<'_>, most: usize) -> Object<'a> {
+    pub(super) fn short(event: &'a Envelope<'_>, most: usize, fields: Option<Value>) -> Object<'a> {
         let content = Content::Payload(Payload::start_of(event.bytes(), most));
-        Object { content, ..Object::of(event) }
+        Object { content, fields, ..Object::of(event) }
     }
 
     /// The same, said to be about another subject.

@@ -14,7 +14,9 @@ use super::JoinArgs;
 use super::listen::{Ended, Follow, Listener};
 use super::show::Form;
 use crate::cli::duration;
+use crate::schema::Known;
 use crate::ui::{Data, OutputClosed, Ui};
+use crate::up;
 
 /// Arguments of `sub`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +49,8 @@ pub(crate) struct SubArgs {
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 
-    /// Print a JSON object for each event, on a line. A payload is `text`, or `hex` if it is none.
+    /// Print a JSON object for each event, on a line. A payload is `text`, or `hex` if it is none, and
+    /// also `fields` if it is of a type that a hub describes.
     #[arg(long)]
     json: bool,
 
@@ -76,12 +79,14 @@ pub(crate) struct SubArgs {
 /// Prints until there is enough, or SIGINT or SIGTERM.
 pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
     let start = args.since_start.then(Instant::now);
+    let known = Known::new(up::domain(args.join.dir.clone()));
     let hub = args.join.join("sub", |hub| hub)?;
     let flow = if args.drop_oldest { Flow::DropOldest } else { Flow::Block };
     let mut listener = Listener::subscribe(hub, &args.patterns, flow, ui)?;
     (listener.timeout, listener.until_end) = (args.timeout, args.until_end);
     let mut printer = Printer {
         form: Form::of(args.raw, args.json),
+        known,
         start,
         data: Data::open()?,
         left: args.count.unwrap_or(u64::MAX),
@@ -110,6 +115,7 @@ pub(crate) fn run(args: SubArgs, ui: &Ui) -> Result<ExitCode> {
 /// Prints events as they come.
 struct Printer {
     form: Form,
+    known: Known,
     /// When it began, if that is of interest.
     start: Option<Instant>,
     data: Data,
@@ -119,9 +125,9 @@ struct Printer {
 
 impl Follow for Printer {
     fn event(&mut self, event: &Envelope<'_>) -> Result<bool> {
-        let Printer { form, start, data, .. } = self;
+        let Printer { form, known, start, data, .. } = self;
         let since_start = start.map(|start| start.elapsed());
-        data.put(|out| form.write(event, since_start, out))?;
+        data.put(|out| form.write(event, known, since_start, out))?;
         self.left -= 1;
         Ok(self.left == 0)
     }
