@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
 
-use common::domain::{Domain, Subscriber};
+use common::domain::Domain;
 use common::{finish, json, refused, told};
 use ephapse::event::{Extension, RAW_SCHEMA};
-use ephapse::{Hub, RawEvent, Timestamp};
+use ephapse::{Event, Hub, RawEvent, Timestamp};
+use rkyv::{Archive, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -34,11 +34,6 @@ fn events(file: &Path) -> Events {
         source.push((channel.topic.clone(), channel.metadata["schema"].clone(), data));
     }
     all
-}
-
-fn hub(domain: &Domain, name: &str) -> Hub {
-    let domain = ephapse::Domain::at(domain.home.path().join("domain"));
-    Hub::builder(name).domain(domain).connect().expect("a hub")
 }
 
 /// Some events of every kind: with and without extension, payload, schema.
@@ -66,23 +61,9 @@ fn publish_all_kinds(hub: &Hub, deadline: bool) {
     }
 }
 
-/// A capture of so many events, each of 100 bytes.
-fn captured(domain: &Domain, name: &str, count: usize) -> std::path::PathBuf {
-    let file = domain.home.path().join(name);
-    let capture = domain.start(&format!("capture {} c.d --until-end", file.display()));
-    let text = "x".repeat(100);
-    let published = domain.run(&format!("pub c.d {text} --count {count} --wait-for 1 --name bot"));
-    assert!(published.status.success(), "{}", told(&published));
-    assert_eq!(capture.output().0, Some(0));
-    file
-}
-
-fn info(domain: &Domain, file: &Path) -> Value {
-    json(&domain.run(&format!("replay {} --info --json", file.display())))
-}
-
 fn names(object: &Value) -> String {
-    let names: Vec<_> = object.as_object().expect("an object").keys().cloned().collect();
+    let mut names: Vec<_> = object.as_object().expect("an object").keys().cloned().collect();
+    names.sort();
     names.join(" ")
 }
 
@@ -93,7 +74,7 @@ fn what_was_captured_is_replayed_and_captured_again() {
     let capture = domain.start(&format!("capture {} k.* -n 400 --json", first.display()));
     std::thread::scope(|scope| {
         for name in ["cam", "arm"] {
-            let hub = hub(&domain, name);
+            let hub = domain.hub(name);
             scope.spawn(move || publish_all_kinds(&hub, false));
         }
     });
@@ -118,7 +99,7 @@ fn what_was_captured_is_replayed_and_captured_again() {
     assert_eq!(again.output().0, Some(0));
     assert!(events(&second) == before, "not the same events");
 
-    let told = info(&domain, &second);
+    let told = domain.info(&second);
     assert_eq!((&told["events"], &told["complete"]), (&json!(400), &json!(true)));
     let fields = "bytes channels complete damaged_chunks duration_s events file file_bytes missed \
                   start torn_bytes";
@@ -136,7 +117,7 @@ fn deadlines_are_as_far_away_as_they_were() {
     let domain = Domain::new();
     let file = domain.home.path().join("file");
     let capture = domain.start(&format!("capture {} k.* -n 200", file.display()));
-    publish_all_kinds(&hub(&domain, "cam"), true);
+    publish_all_kinds(&domain.hub("cam"), true);
     assert_eq!(capture.output().0, Some(0));
     let sub = domain.start("sub k.* --json --count 200");
     let replay = domain.run(&format!("replay {} --speed max --wait-for 1", file.display()));
@@ -155,7 +136,7 @@ fn deadlines_are_as_far_away_as_they_were() {
 #[test]
 fn a_part_of_it_under_another_name() {
     let domain = Domain::new();
-    let file = captured(&domain, "file", 10);
+    let file = domain.captured("file", 10);
     let replay = |arguments: &str, expected: u64| {
         let command = format!("replay {} --speed max --json {arguments}", file.display());
         let totals = json(&domain.run(&command));
@@ -174,10 +155,38 @@ fn a_part_of_it_under_another_name() {
     assert_eq!(events[9]["metadata"]["origin"], "bot#10");
 }
 
+#[derive(Event, Archive, Serialize)]
+#[event(name = "robot.Pose", version = 3)]
+struct Pose {
+    x: f64,
+}
+
+#[test]
+fn types_are_known_again() {
+    let domain = Domain::new();
+    let file = domain.home.path().join("file");
+    let capture = domain.start(&format!("capture {} k.* -n 2", file.display()));
+    let hub = domain.hub("cam");
+    let mut poses = hub.publisher::<Pose>("k.pose").expect("a publisher");
+    common::wait_until("it is subscribed to", || poses.receivers() == 1);
+    assert!([1.5, 2.5].into_iter().all(|x| poses.send(&Pose { x }).is_ok()));
+    assert_eq!(capture.output().0, Some(0));
+    drop((poses, hub));
+    assert_eq!(domain.info(&file)["channels"][0]["type"], "robot.Pose");
+    let monitor = domain.start("monitor k.* --json -n 1 --schema robot.Pose");
+    // Hubs say what their types are while they are there: the second event is an hour away.
+    let replay = format!("replay {} --wait-for 1 --speed 0.000000001 --json", file.display());
+    let replay = common::Running::start(&mut domain.command(&replay));
+    assert_eq!(monitor.objects()[0]["fields"], json!({"x": 1.5}));
+    replay.signal(nix::sys::signal::Signal::SIGINT);
+    let totals = json(&replay.output());
+    assert_eq!((&totals["events"], &totals["interrupted"]), (&json!(1), &json!(true)));
+}
+
 #[test]
 fn for_people() {
     let domain = Domain::new();
-    let file = captured(&domain, "file", 10);
+    let file = domain.captured("file", 10);
     let told = domain.run(&format!("replay {} --info", file.display()));
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
     let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -203,152 +212,13 @@ fn what_only_a_supervisor_may_say_is_left_out() {
     assert!(notes.contains("events on ephapse.hub.joined are left out; see --map"), "{notes}");
 }
 
-/// Numbers from a seed (xorshift), the same each time.
-fn random(seed: &mut u64) -> u64 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    *seed
-}
-
-#[test]
-fn a_killed_capture_can_be_read() {
-    let domain = Domain::new();
-    let input = domain.home.path().join("input");
-    let lines: Vec<u8> = (0..60_000).flat_map(|_| [&[b'x'; 199][..], b"\n"].concat()).collect();
-    fs::write(&input, lines).expect("it can be written");
-    for seed in 1..=8u64 {
-        let file = domain.home.path().join(format!("file{seed}"));
-        let mut capture = domain.start(&format!("capture {} c.d", file.display()));
-        // Up to the size of the whole file.
-        let bytes = random(&mut seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 12_000_000;
-        let mut publish = domain.command("pub c.d - --wait-for 1");
-        publish.stdin(File::open(&input).expect("just written"));
-        let mut publish = common::Running::start(&mut publish);
-        common::wait_until("so much is written", || {
-            fs::metadata(&file).is_ok_and(|file| file.len() >= bytes)
-        });
-        capture.running.child().kill().expect("it runs");
-        assert_eq!(publish.wait().code(), Some(0), "the publisher is not disturbed");
-        let told = info(&domain, &file);
-        let events = told["events"].as_u64().expect("a number");
-        let seen = (&told["complete"], &told["damaged_chunks"]);
-        assert_eq!(seen, (&json!(false), &json!([])), "seed {seed}, killed at {bytes} bytes");
-        assert!(events * 270 + (2 << 20) > bytes, "seed {seed}: {told}");
-        if let Some(channel) = told["channels"].get(0) {
-            let sequence = (&channel["first_sequence"], &channel["last_sequence"]);
-            assert_eq!(sequence, (&json!(1), &json!(events)), "seed {seed}: no gap");
-        }
-        let replayed = domain.run(&format!("replay {} --speed max --json", file.display()));
-        assert_eq!(
-            (&json(&replayed)["events"], &json(&replayed)["torn"]),
-            (&json!(events), &json!(true))
-        );
-        let notes = String::from_utf8_lossy(&replayed.stderr).into_owned();
-        assert!(notes.contains("was not written to its end"), "{notes}");
-    }
-}
-
-#[test]
-fn a_file_that_was_cut_is_read_up_to_there() {
-    let domain = Domain::new();
-    let file = captured(&domain, "file", 30_000);
-    let whole = fs::read(&file).expect("it can be read");
-    let all = info(&domain, &file)["events"].as_u64().expect("a number");
-    assert_eq!(all, 30_000);
-    let cut = domain.home.path().join("cut");
-    let mut most = 0;
-    for part in 1..24 {
-        let length = whole.len() * part / 24 + part;
-        fs::write(&cut, &whole[..length]).expect("it can be written");
-        let told = info(&domain, &cut);
-        let events = told["events"].as_u64().expect("a number");
-        assert!(events >= most && events <= all, "{length}: {told}");
-        assert_eq!(told["complete"], false, "{length}");
-        most = events;
-    }
-    assert!(most > 20_000, "{most}");
-    fs::write(&cut, &whole[..5]).expect("it can be written");
-    let error = refused(&domain.run(&format!("replay {} --info", cut.display())), 1);
-    assert!(error.contains("is no capture: it does not begin as MCAP files do"), "{error}");
-}
-
-#[test]
-fn flipped_bits_are_found() {
-    let domain = Domain::new();
-    let file = captured(&domain, "file", 300);
-    let whole = fs::read(&file).expect("it can be read");
-    let damaged = domain.home.path().join("damaged");
-    let length = whole.len();
-    // Some everywhere, and more at both ends, where each byte means something else.
-    let ends = (0..40).chain(length - 80..length);
-    let mut seed = 0x1234_5678_9abc_def1u64;
-    let some = (0..80).map(|_| random(&mut seed) as usize % length).collect::<Vec<_>>();
-    for at in ends.chain(some) {
-        let bit = random(&mut seed) % 8;
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1 << bit;
-        fs::write(&damaged, bytes).expect("it can be written");
-        let output = domain.run(&format!("replay {} --info", damaged.display()));
-        assert_eq!(output.status.code(), Some(1), "byte {at}, bit {bit}: {}", told(&output));
-        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!notes.is_empty() && !notes.contains("panicked"), "byte {at}, bit {bit}: {notes}");
-    }
-}
-
-#[test]
-fn a_damaged_chunk_is_left_out_and_the_others_are_replayed() {
-    let domain = Domain::new();
-    let file = captured(&domain, "file", 30_000);
-    let mut bytes = fs::read(&file).expect("it can be read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&file, bytes).expect("it can be written");
-    let output = domain.run(&format!("replay {} --speed max --json", file.display()));
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    let totals: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(totals["damaged_chunks"], 1);
-    let events = totals["events"].as_u64().expect("a number");
-    assert!((10_000..30_000).contains(&events), "{totals}");
-    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(notes.contains("is left out: Chunk CRC failed"), "{notes}");
-}
-
-#[test]
-fn a_full_disk_is_told_and_what_was_written_can_be_read() {
-    let domain = Domain::new();
-    let file = domain.home.path().join("file");
-    // A limit stands for the disk: what is over it is refused in the same way.
-    let ephapse = env!("CARGO_BIN_EXE_ephapse");
-    let mut capture = Command::new("sh");
-    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"";
-    capture.args(["-c", script, ephapse, "capture"]).arg(&file).arg("c.d");
-    capture.env("EPHAPSE_DIR", domain.home.path().join("domain"));
-    let capture = Subscriber::start(&mut capture);
-    let text = "x".repeat(200);
-    let published = domain.run(&format!("pub c.d {text} --count 60000 --wait-for 1"));
-    assert!(published.status.success(), "{}", told(&published));
-    let (code, _, notes) = capture.output();
-    assert_eq!(code, Some(1), "{notes}");
-    assert!(notes.contains("cannot write") && notes.contains("can be read"), "{notes}");
-    assert!(notes.contains("File too large"), "{notes}");
-    let told = info(&domain, &file);
-    let channel = &told["channels"][0];
-    assert_eq!((&told["complete"], &told["torn_bytes"]), (&json!(false), &json!(0)));
-    assert!(told["events"].as_u64() > Some(1_000), "{told}");
-    assert_eq!(
-        (&channel["first_sequence"], &channel["last_sequence"]),
-        (&json!(1), &told["events"])
-    );
-}
-
 #[test]
 fn what_was_missed_stands_in_the_file() {
     let domain = Domain::new();
     let file = domain.home.path().join("file");
     let capture =
         domain.start(&format!("capture {} c.d --drop-oldest --json --strict", file.display()));
-    let hub = hub(&domain, "bot");
+    let hub = domain.hub("bot");
     let mut publisher = hub.raw_publisher("c.d").expect("a publisher");
     common::wait_until("it is subscribed to", || publisher.receivers() == 1);
     capture.running.signal(nix::sys::signal::Signal::SIGSTOP);
@@ -363,7 +233,7 @@ fn what_was_missed_stands_in_the_file() {
     let (code, out, notes) = capture.output();
     assert_eq!(code, Some(1), "strict: {notes}");
     let totals: Value = serde_json::from_slice(&out).expect("JSON");
-    let told = info(&domain, &file);
+    let told = domain.info(&file);
     assert!(told["missed"].as_u64() > Some(0), "{told}");
     assert_eq!((&told["missed"], &told["events"]), (&totals["missed"], &totals["events"]));
     assert_eq!(totals["interrupted"], true);
@@ -379,7 +249,7 @@ fn a_file_is_not_written_over_by_accident() {
     assert_eq!(fs::read(&file).expect("a file"), b"mine");
     let capture = domain.start(&format!("capture {} a.b --for 1ms --overwrite", file.display()));
     assert_eq!(capture.output().0, Some(0));
-    assert_eq!(info(&domain, &file)["events"], 0);
+    assert_eq!(domain.info(&file)["events"], 0);
     let error = refused(&finish(&mut domain.command("replay /nonexistent")), 1);
     assert!(error.contains("cannot read /nonexistent"), "{error}");
 }

@@ -15,14 +15,6 @@ use std::time::Duration;
 #[derive(Event, Archive, Serialize)]
 struct Bytes;
 
-impl Domain {
-    /// A hub of this process.
-    fn hub(&self, name: &str) -> Hub {
-        let domain = ephapse::Domain::at(self.home.path().join("domain"));
-        Hub::builder(name).domain(domain).connect().expect("a hub")
-    }
-}
-
 fn publisher(hub: &Hub, subject: &str, receivers: u32) -> Publisher<Bytes> {
     let publisher = hub.publisher(subject).expect("a publisher");
     wait_until("it is subscribed to", || publisher.receivers() == receivers);
@@ -30,7 +22,10 @@ fn publisher(hub: &Hub, subject: &str, receivers: u32) -> Publisher<Bytes> {
 }
 
 fn names(object: &Value) -> Vec<&str> {
-    object.as_object().expect("an object").keys().map(String::as_str).collect()
+    let names = object.as_object().expect("an object").keys();
+    let mut names: Vec<_> = names.map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The last row, which is the sum.

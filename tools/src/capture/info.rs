@@ -52,6 +52,9 @@ struct Channel {
     subject: String,
     source: String,
     schema: String,
+    /// The name of the type, if a hub has described it.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    ty: Option<String>,
     events: u64,
     bytes: u64,
     first_sequence: u64,
@@ -83,6 +86,7 @@ pub(super) fn print(
             subject: origin.subject.clone(),
             source: origin.source.clone(),
             schema: format!("{:016x}", origin.schema),
+            ty: origin.described.as_ref().map(|described| described.name.clone()),
             first_sequence: sequence,
             first_s: since_start,
             ..Channel::default()
@@ -137,7 +141,8 @@ impl Info<'_> {
             let mut table = Table::new(head, 3);
             let time = |seconds: f64| duration(Duration::from_secs_f64(seconds));
             for channel in self.channels.iter().cloned() {
-                let Channel { subject, source, schema, .. } = channel;
+                let Channel { subject, source, .. } = channel;
+                let schema = channel.ty.unwrap_or(channel.schema);
                 let figures = [count(channel.events), bytes(channel.bytes)];
                 let times = [time(channel.first_s), time(channel.last_s)];
                 table.row([subject, source, schema].into_iter().chain(figures).chain(times));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ephapse::Envelope;
 use ephapse::event::ExtensionView;
+use ephapse_schema::EventType;
 
 /// Bytes before the extension.
 const HEAD: usize = 24;
@@ -18,6 +19,23 @@ pub(super) struct Origin {
     pub(super) source: String,
     pub(super) source_id: u64,
     pub(super) schema: u64,
+    /// What a hub says of the type, if one did.
+    pub(super) described: Option<Described>,
+}
+
+/// A type as text: all of it together gives the schema.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) version: u32,
+    pub(super) layout: String,
+}
+
+impl Described {
+    pub(super) fn of(ty: &EventType) -> Described {
+        let layout = ty.layout().to_string();
+        Described { name: ty.name().to_owned(), version: ty.version(), layout }
+    }
 }
 
 impl Origin {
@@ -28,16 +46,28 @@ impl Origin {
             ("source_id", self.source_id.to_string()),
             ("schema", format!("{:016x}", self.schema)),
         ];
-        pairs.map(|(name, value)| (name.to_owned(), value)).into()
+        let described = self.described.iter().flat_map(|Described { name, version, layout }| {
+            [("type", name.clone()), ("version", version.to_string()), ("layout", layout.clone())]
+        });
+        let all = pairs.into_iter().chain(described);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Of a channel's record; `None` if something is not there.
     pub(super) fn of(topic: &str, metadata: &BTreeMap<String, String>) -> Option<Origin> {
+        let described = || {
+            Some(Described {
+                name: metadata.get("type")?.clone(),
+                version: metadata.get("version")?.parse().ok()?,
+                layout: metadata.get("layout")?.clone(),
+            })
+        };
         Some(Origin {
             subject: topic.to_owned(),
             source: metadata.get("source")?.clone(),
             source_id: metadata.get("source_id")?.parse().ok()?,
             schema: u64::from_str_radix(metadata.get("schema")?, 16).ok()?,
+            described: described(),
         })
     }
 }
@@ -95,12 +125,16 @@ mod tests {
 
     #[test]
     fn origins_come_back() {
-        let origin = Origin {
+        let mut origin = Origin {
             subject: "robot.pose".into(),
             source: "camera".into(),
             source_id: u64::MAX,
             schema: 0xfe,
+            described: None,
         };
+        assert_eq!(Origin::of("robot.pose", &origin.metadata()).as_ref(), Some(&origin));
+        let layout = "Pose{x:f64}".to_owned();
+        origin.described = Some(Described { name: "robot.Pose".into(), version: 2, layout });
         assert_eq!(Origin::of("robot.pose", &origin.metadata()), Some(origin));
         assert_eq!(Origin::of("robot.pose", &BTreeMap::new()), None);
     }

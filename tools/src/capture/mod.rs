@@ -17,7 +17,8 @@
 //!
 //! Each subject of each hub and schema has a `Channel`: its topic is the subject, its message
 //! encoding `ephapse-1`, its metadata `source`, `source_id` and `schema` (16 hexadecimal digits, all
-//! zero for raw bytes). A message is
+//! zero for raw bytes), and of what type its events are, if a hub said so: `type`, `version`, `layout`.
+//! A message is
 //!
 //! ```text
 //!  0          8               16          18      20   24

@@ -9,7 +9,7 @@ use ephapse::event::Extension;
 use ephapse::{Hub, HubBuilder, RawEvent, RawPublisher, Timestamp};
 
 use super::events::Captured;
-use super::message::{Origin, Stored};
+use super::message::{Described, Origin, Stored};
 use super::select::{Rename, renamed};
 use crate::bus::{JoinArgs, capacity_for};
 
@@ -64,6 +64,9 @@ impl Outlets {
                 let join = if as_sources { join.named(&name) } else { join.clone() };
                 let options = |hub: HubBuilder| hub.broadcast_capacity(capacity).patience(patience);
                 hubs.insert(name.clone(), join.join("replay", options)?);
+            }
+            if let Some(Described { name: ty, version, layout }) = &origin.described {
+                hubs[&name].describe(ty, *version, layout);
             }
             let publisher = hubs[&name].raw_publisher(&subject);
             let publisher = publisher.with_context(|| format!("cannot publish on {subject}"))?;

@@ -13,8 +13,9 @@ use mcap::write::NoSeek;
 use mcap::{McapError, WriteOptions};
 use serde_json::json;
 
-use super::message::{self, Origin};
+use super::message::{self, Described, Origin};
 use super::{ENCODING, METADATA, MISSED_TOPIC};
+use crate::schema::Known;
 
 /// Bytes of a chunk, beside its last event.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -62,6 +63,7 @@ impl Write for Sink {
 pub(super) struct CaptureWriter {
     out: mcap::Writer<NoSeek<BufWriter<Sink>>>,
     path: PathBuf,
+    known: Known,
     /// By source and schema, and then by subject.
     channels: HashMap<(u64, u64), HashMap<String, u16>>,
     missed_channel: Option<u16>,
@@ -84,6 +86,7 @@ impl CaptureWriter {
         path: &Path,
         overwrite: bool,
         about: BTreeMap<String, String>,
+        known: Known,
     ) -> Result<CaptureWriter> {
         let mut options = File::options();
         options.write(true);
@@ -108,6 +111,7 @@ impl CaptureWriter {
         let mut writer = CaptureWriter {
             out: out.map_err(plain).with_context(|| unwritten(path))?,
             path: path.to_owned(),
+            known,
             channels: HashMap::new(),
             missed_channel: None,
             start: (Instant::now(), u64::try_from(now.as_nanos()).unwrap_or(0)),
@@ -207,13 +211,13 @@ impl CaptureWriter {
         if let Some(channel) = known {
             return Ok(*channel);
         }
-        let subject = event.subject();
         let (source, schema) = (event.source().to_owned(), event.schema());
-        let origin =
-            Origin { subject: subject.to_owned(), source, source_id: event.source_id(), schema };
-        let channel = self.out.add_channel(0, subject, ENCODING, &origin.metadata());
+        let described = self.known.type_of(schema).map(Described::of);
+        let (subject, source_id) = (event.subject().to_owned(), event.source_id());
+        let origin = Origin { subject, source, source_id, schema, described };
+        let channel = self.out.add_channel(0, event.subject(), ENCODING, &origin.metadata());
         let channel = self.done(channel)?;
-        self.channels.entry(key).or_default().insert(subject.to_owned(), channel);
+        self.channels.entry(key).or_default().insert(origin.subject, channel);
         Ok(channel)
     }
 
