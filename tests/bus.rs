@@ -367,3 +367,17 @@ fn many_that_sleep_are_all_woken_also_when_they_become_few() {
         sleeper.join().unwrap();
     }
 }
+
+#[test]
+fn a_subscription_whose_hub_has_left_before_it_began_to_read_has_seen_nothing() {
+    let domain = Domain::new();
+    let (a, b) = (domain.hub("a"), domain.hub("b"));
+    let poses = a.publisher::<Pose>("robot.pose").unwrap();
+    let mut seen = b.subscribe(["robot.>"]).unwrap();
+    eventually("the source knows of it", || poses.receivers() == 1);
+    drop(b);
+    eventually("the source takes no account of it", || poses.receivers() == 0);
+    a.hubs().unwrap(); // after that its control thread has done what there was to do
+    nothing(&mut seen);
+    assert!(seen.is_closed());
+}

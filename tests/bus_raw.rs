@@ -1,4 +1,5 @@
-//! Events of any schema: as typed ones for those who know the type, in place and copied.
+//! Events of any schema: as typed ones for those who know the type, in place and copied; over a
+//! link.
 
 mod common;
 
@@ -37,8 +38,45 @@ fn raw_events_are_copied_or_written_in_place() {
     let event = RawEvent::bytes(RAW_SCHEMA, b"x").extension(&extension);
     publisher.send_timeout(&event, LONG).unwrap();
     assert_eq!(seen.recv_timeout(LONG).unwrap().unwrap().priority(), 3);
-    let error = publisher.try_send(&RawEvent::bytes(1, &[0; 1 << 20])).unwrap_err();
-    assert!(matches!(error, SendError::TooLargeToPublish { .. }), "{error}");
+    for too_long in [1 << 20, usize::MAX] {
+        let never = |_: &mut [u8]| unreachable!("there is no place for it");
+        let error = publisher.try_send(&RawEvent::written(1, too_long, &never)).unwrap_err();
+        assert!(matches!(error, SendError::TooLargeToPublish { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_link_sends_them_too() {
+    let domain = Domain::new();
+    let (mut a, mut b) = (domain.hub("a"), domain.hub("b"));
+    let mut link = a.link_to("b").unwrap();
+    for (sequence, len) in [0, 1, 32, 33, 5000].into_iter().enumerate() {
+        let sent: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        let write = |place: &mut [u8]| place.copy_from_slice(&sent);
+        link.send_raw(&RawEvent::bytes(7, &sent)).unwrap();
+        link.try_send_raw(&RawEvent::written(8, sent.len(), &write)).unwrap();
+        for schema in [7, 8] {
+            let event = b.recv_timeout(LONG).unwrap().unwrap();
+            assert_eq!((event.schema(), event.bytes()), (schema, &sent[..]));
+            assert_eq!(event.sequence(), 2 * sequence as u64 + schema - 7);
+        }
+    }
+    let mut extension = Extension::new();
+    extension.set_priority(3);
+    let event = RawEvent::bytes(RAW_SCHEMA, b"x").extension(&extension);
+    link.send_raw_timeout(&event, LONG).unwrap();
+    let event = b.recv_timeout(LONG).unwrap().unwrap();
+    assert_eq!((event.extension().unwrap().priority(), event.bytes()), (3, &b"x"[..]));
+    drop(event);
+    let short = Duration::from_millis(1);
+    for too_long in [link.max_payload() + 1, usize::MAX] {
+        let never = |_: &mut [u8]| unreachable!("there is no place for it");
+        let error = link.send_raw(&RawEvent::written(1, too_long, &never)).unwrap_err();
+        assert!(matches!(error, SendError::TooLarge { .. }), "{error}");
+    }
+    let half = vec![1; link.max_payload()];
+    while link.try_send_raw(&RawEvent::bytes(1, &half)).is_ok() {}
+    assert_eq!(link.send_raw_timeout(&RawEvent::bytes(1, &half), short), Err(SendError::Full));
 }
 
 #[test]

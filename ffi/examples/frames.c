@@ -36,7 +36,7 @@ static int camera(void) {
 
 int main(void) {
     eph_hub_t *hub;
-    eph_event_t event;
+    eph_event_t event = {0};
     struct timespec begin, end;
     uint64_t frame = 0, wrong = 0, i;
     int code, status;
@@ -48,12 +48,11 @@ int main(void) {
     }
     hub = join("display");
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    while ((code = eph_hub_take(hub, 20 * INT64_C(1000000000), &event)) == 0) {
+    while ((code = eph_hub_next(hub, 20 * INT64_C(1000000000), &event)) == 0) {
         const uint64_t *pixels = (const uint64_t *)event.data;
         for (i = 0; i < WORDS; i++) {
             wrong += pixels[i] != frame * WORDS + i;
         }
-        TRY(eph_event_release(&event));
         frame++;
     }
     if (code != EPH_ELINKCLOSED && code != EPH_EPEERGONE) {

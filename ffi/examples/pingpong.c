@@ -34,18 +34,18 @@ static eph_hub_t *spinning(const char *name) {
 static int echo(long trips) {
     eph_hub_t *hub = spinning("echo");
     eph_link_t *link;
+    eph_event_t event = {0};
 
     pin(1);
     TRY(eph_link_accept(hub, 10 * INT64_C(1000000000), &link));
     while (trips-- > 0) {
-        eph_event_t event;
         struct sample sample;
-        TRY(eph_hub_take(hub, EPH_FOREVER, &event));
+        TRY(eph_hub_next(hub, EPH_FOREVER, &event));
         sample = *(const struct sample *)event.data;
-        TRY(eph_event_release(&event));
         sample.value[0] = -sample.value[0];
         TRY(eph_link_send(link, EPH_RAW, &sample, sizeof sample, EPH_FOREVER));
     }
+    TRY(eph_event_release(&event));
     TRY(eph_link_free(link));
     TRY(eph_hub_free(hub));
     return 0;
@@ -66,6 +66,7 @@ int main(int argc, char **argv) {
     const double percentiles[] = {50, 90, 99, 99.9, 100};
     long trips = argc > 1 ? atol(argv[1]) : 1000000, i;
     uint64_t *times, before;
+    eph_event_t event = {0};
     eph_hub_t *hub;
     eph_link_t *link;
     int status;
@@ -84,16 +85,14 @@ int main(int argc, char **argv) {
     for (i = 0; i < trips; i++) {
         struct sample sample = {(uint64_t)i, {(double)i + 1, 2, 3}};
         const struct sample *answer;
-        eph_event_t event;
         uint64_t after;
         TRY(eph_link_send(link, EPH_RAW, &sample, sizeof sample, EPH_FOREVER));
-        TRY(eph_hub_take(hub, EPH_FOREVER, &event));
+        TRY(eph_hub_next(hub, EPH_FOREVER, &event));
         answer = (const struct sample *)event.data;
         if (answer->number != (uint64_t)i || answer->value[0] != -sample.value[0]) {
             fprintf(stderr, "answer %ld is wrong\n", i);
             return 1;
         }
-        TRY(eph_event_release(&event));
         after = now();
         times[i] = (after - before) / 2;
         before = after;
@@ -104,6 +103,7 @@ int main(int argc, char **argv) {
         printf("p%-5g %8llu ns one way\n", percentiles[p], (unsigned long long)times[at]);
     }
     free(times);
+    TRY(eph_event_release(&event));
     TRY(eph_link_free(link));
     TRY(eph_hub_free(hub));
     return waitpid(child, &status, 0) == child && status == 0 ? 0 : 1;

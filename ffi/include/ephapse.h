@@ -2,27 +2,43 @@
  *
  * MIT or Apache-2.0, as you like.
  *
- *     #include <ephapse.h>                              one process
+ *     #include <ephapse.h>
  *
+ *     struct pose { uint64_t stamp_ns; double position[3]; float heading; };
+ *
+ * One process publishes:
+ *
+ *     struct pose pose = {1, {0.0, 1.0, 2.0}, 0.5f};
  *     eph_hub_t *hub;
  *     eph_publisher_t *poses;
- *     struct pose pose = {1, {0.0, 1.0, 2.0}, 0.5f};
  *
- *     if (eph_hub_open_z("camera", NULL, &hub) != 0) die(eph_last_error_message());
- *     if (eph_publisher_open_z(hub, "robot.pose", EPH_RAW, &poses) != 0) die(...);
- *     eph_publish(poses, &pose, sizeof pose, EPH_FOREVER, NULL);
- *
- *     eph_subscription_t *sub;                          another
- *     eph_event_t event;
- *
- *     eph_subscribe_z(hub, "robot.>", NULL, &sub);
- *     while (eph_subscription_take(sub, EPH_FOREVER, &event) == 0) {
- *         const struct pose *pose = (const struct pose *)event.data;  // in shared memory,
- *         steer(pose->position, pose->heading);                       // until released
- *         eph_event_release(&event);
+ *     if (eph_hub_open_z("camera", NULL, &hub) != 0 ||
+ *         eph_publisher_open_z(hub, "robot.pose", EPH_RAW, &poses) != 0 ||
+ *         eph_publish(poses, &pose, sizeof pose, EPH_FOREVER, NULL) != 0) {
+ *         die(eph_last_error_message());
  *     }
  *
- * cc main.c $(pkg-config --cflags --libs ephapse)
+ * Another one subscribes:
+ *
+ *     eph_hub_t *hub;
+ *     eph_subscription_t *sub;
+ *     eph_event_t event = {0};
+ *
+ *     if (eph_hub_open_z("planner", NULL, &hub) != 0 ||
+ *         eph_subscribe_z(hub, "robot.>", NULL, &sub) != 0) {
+ *         die(eph_last_error_message());
+ *     }
+ *     while (eph_subscription_next(sub, EPH_FOREVER, &event) == 0) {
+ *         if (eph_event_is(&event, EPH_RAW, sizeof(struct pose))) {
+ *             const struct pose *pose = (const struct pose *)event.data; // in shared memory,
+ *             steer(pose->position, pose->heading);                      // until the next
+ *         }
+ *     }
+ *
+ * Both find a supervisor that somebody runs: `ephapse up`. They are built with
+ * `cc main.c $(pkg-config --cflags --libs ephapse)`, or with CMake: find_package(ephapse), and
+ * target_link_libraries(main ephapse::ephapse), or ephapse::static. Whole programs are in
+ * ffi/examples.
  *
  *
  * WORDS
@@ -62,14 +78,18 @@
  *     eph_strerror() says what a number means, eph_last_error_message() what happened this time.
  *   - Unless it says otherwise a call that failed has changed nothing, and may be repeated when its
  *     cause is gone.
- *   - Results come last, as pointers. They are cleared when the call begins, so that after an error
- *     they are 0, NULL, or a struct of zeros. A result that may be NULL says so.
+ *   - A function waits only if it has a time-out, or says that it waits. For the supervisor's answer
+ *     it waits no longer than 5 s: EPH_ETIMEDOUT. What does not wait makes some system calls at
+ *     most, and if it is marked [rt] hardly any: see THREADS.
+ *   - Results come last, as pointers. After an error they are 0, NULL, or a struct of zeros. A result
+ *     that may be NULL says so.
  *   - Every function may return these, which are not listed again:
  *       EPH_EINVAL     an argument is not possible: NULL, misaligned, not UTF-8, out of range
  *       EPH_EHANDLE    the handle is of another kind, was freed, or never was one
  *       EPH_EBUSY      see THREADS
  *       EPH_EFORKED    see FORK
- *       EPH_EINTERNAL  a fault of the library; what it was about can still be freed
+ *       EPH_EINTERNAL  a fault of the library, which no caller can bring about; what it was about
+ *                      can still be freed
  *   - Times are int64_t, in nanoseconds. A time-out of 0 (EPH_NOW) does not wait, -1 (EPH_FOREVER)
  *     waits as long as it takes, other negative numbers are EPH_EINVAL. Where the time-out is
  *     over, the call says EPH_ETIMEDOUT, or (when sending) EPH_EFULL.
@@ -80,7 +100,8 @@
  *     always the default. NULL in the place of options: all defaults.
  *   - The library never prints, installs no signal handlers, and starts threads that block all
  *     signals: one in each process that has hubs, one for each supervisor, one that makes sleep
- *     certain, and one that wakes listeners where a subject has more than eight. Only if the library itself is at fault may Rust's runtime write to standard error.
+ *     certain, and one that wakes listeners where a subject has more than eight. Only if the library
+ *     itself is at fault may Rust's runtime write to standard error.
  *
  *
  * THREADS
@@ -225,7 +246,7 @@ uint32_t eph_abi(void);
 #define EPH_EDISCONNECTED (-26) /* the connection to the supervisor is lost; links go on */
 #define EPH_ESEGMENT (-27)     /* shared memory could not be made, or was not accepted */
 #define EPH_EKERNEL (-28)      /* a kernel call failed: no descriptors left, mostly */
-#define EPH_ELIMIT (-29)       /* a limit is reached */
+#define EPH_ELIMIT (-29)       /* a limit is reached; the message says which */
 #define EPH_EREFUSED (-30)     /* the supervisor or the other hub could not do its part */
 #define EPH_ENAME (-31)        /* no hub can have the name */
 #define EPH_ESUBJECT (-32)     /* not a subject, or not a pattern */
@@ -240,16 +261,16 @@ uint32_t eph_abi(void);
 const char *eph_strerror(int code);
 
 /* What the last call of this thread that failed has to say, ends with a zero. Valid until the next
- * call of this thread fails. Never NULL. Calls that time out or find a ring full say no more than
- * eph_strerror() does: so that they cost nothing. */
+ * call of this thread fails, or the thread ends. Never NULL. Never fails. Calls that time out or find
+ * a ring full say no more than eph_strerror() does: so that they cost nothing. */
 const char *eph_last_error_message(void);
 
-/* Events that were missed, after EPH_ELAGGED: of all subjects of that publisher's hub, those that
- * you wanted among them. */
+/* Events that were missed, after EPH_ELAGGED in this thread: of all subjects of that publisher's hub,
+ * those that you wanted among them. Never fails. */
 uint64_t eph_last_missed(void);
 
 /* The number of the link that is over, after EPH_EPEERGONE, EPH_ELINKCLOSED or EPH_ECORRUPT of
- * eph_hub_take(). */
+ * eph_hub_take() in this thread. Never fails. */
 uint64_t eph_last_link(void);
 
 /* ---------------------------------------------------------------------------------------------
@@ -297,7 +318,7 @@ typedef struct eph_subscription eph_subscription_t;
  *
  *   name, layout   in: texts      version   in      schema   out
  *
- * EPH_EINVAL also if the layout has white space where none can be. Does not block. Hubs describe what
+ * EPH_EINVAL also if the layout has white space where none can be. Does not wait. Hubs describe what
  * they publish: `ephapse schema list` shows name and layout of schemas that were computed here before
  * the publisher was opened. `ephapse schema show --c` prints the struct for a layout, with offsets
  * that the compiler checks. */
@@ -321,8 +342,8 @@ int eph_schema(const char *name, size_t name_len, uint32_t version, const char *
 int eph_supervisor_start(uint32_t abi, const char *directory, size_t directory_len,
                          eph_supervisor_t **supervisor);
 
-/* Stops it and waits for its thread, some milliseconds at most. Hubs keep their links. NULL is
- * allowed. */
+/* Stops it and waits for its thread, some milliseconds at most. Hubs keep their links and
+ * subscriptions, and look for the next one. NULL is allowed. */
 int eph_supervisor_free(eph_supervisor_t *supervisor);
 
 /* ---------------------------------------------------------------------------------------------
@@ -358,34 +379,39 @@ static inline void eph_hub_options_init(eph_hub_options_t *options) {
  *   hub       out: to be freed with eph_hub_free()
  *
  * EPH_EABI; EPH_ENOSUPERVISOR; EPH_EFOREIGNDIR, EPH_EOPENDIR, EPH_EDIRECTORY; EPH_ENAME,
- * EPH_ENAMETAKEN; EPH_EVERSION, EPH_EPROTOCOL; EPH_ETIMEDOUT (the supervisor hangs), EPH_ESEGMENT,
- * EPH_EKERNEL, EPH_ELIMIT. Nothing stays behind then. Waits for the supervisor, about 1 ms. */
+ * EPH_ENAMETAKEN; EPH_EVERSION, EPH_EPROTOCOL; EPH_ETIMEDOUT (the supervisor hangs),
+ * EPH_EDISCONNECTED (it ends at this moment), EPH_ESEGMENT, EPH_EKERNEL, EPH_ELIMIT. Nothing stays
+ * behind then. Waits for the supervisor, about 1 ms. */
 int eph_hub_open(uint32_t abi, const char *name, size_t name_len, const eph_hub_options_t *options,
                  eph_hub_t **hub);
 
 /* Closes its links, its broadcast ring, and frees its name. NULL is allowed. EPH_EBUSY: it has given
- * an event that has not been released, and is not freed. Does not wait for anybody, but for the
- * embedded supervisor's thread if it has one. */
+ * an event that has not been released, and is not freed. Its publishers, subscriptions and links stay
+ * handles, which say EPH_ECLOSED and are to be freed. Waits until the supervisor has heard of it, so
+ * that the name can be used again (half a second at most), and for the thread of the embedded
+ * supervisor if it has one. */
 int eph_hub_free(eph_hub_t *hub);
 
 /* The domain's number for it, out: never given to another hub. [rt] */
 int eph_hub_id(eph_hub_t *hub, uint64_t *id);
 
-/* Something to end waiting with, from another thread: out, to be freed with eph_closer_free(). */
+/* Something to end waiting with, from another thread: out, to be freed with eph_closer_free(). Each
+ * thread should have its own. EPH_ELIMIT. */
 int eph_hub_closer(eph_hub_t *hub, eph_closer_t **closer);
 
 /* Makes eph_hub_take(), eph_link_accept() and eph_subscription_take() of this hub and its
  * subscriptions return EPH_ECLOSED, now and from now on, where there is nothing to take: what has
- * arrived can still be taken with a time-out of 0. May be called again. Does not block. */
+ * arrived can still be taken with a time-out of 0. The hub stays in its domain and can still send; it
+ * is to be freed as ever. May be called again. */
 int eph_closer_close(eph_closer_t *closer);
 
-/* NULL is allowed. The hub goes on. */
+/* NULL is allowed. The hub goes on; if it was closed, it stays so. */
 int eph_closer_free(eph_closer_t *closer);
 
 /* ---------------------------------------------------------------------------------------------
  * Who is there
  *
- * These ask the supervisor, and wait for its answer: EPH_EDISCONNECTED, EPH_ETIMEDOUT.
+ * What these say may be over when it is read.
  *
  *   infos   out: an array, of which the first are filled; may be NULL if room is 0
  *   room    in: how many there is room for
@@ -420,20 +446,22 @@ typedef struct eph_counter {
     uint64_t value;
 } eph_counter_t;
 
-/* All hubs of the domain, in the order in which they joined. */
+/* All hubs of the domain, in the order in which they joined. EPH_EDISCONNECTED, EPH_ETIMEDOUT. Waits
+ * for the supervisor. */
 int eph_hub_list(eph_hub_t *hub, eph_hub_info_t *infos, size_t room, size_t *count);
 
-/* All links of the domain. */
+/* All links of the domain. As eph_hub_list(). */
 int eph_hub_links(eph_hub_t *hub, eph_link_info_t *infos, size_t room, size_t *count);
 
-/* All subjects of the domain on which somebody publishes, in the order of their names. */
+/* All subjects of the domain on which somebody publishes, in the order of their names.
+ * As eph_hub_list(). */
 int eph_hub_subjects(eph_hub_t *hub, eph_subject_info_t *infos, size_t room, size_t *count);
 
-/* What the hub has counted so far. Asks nobody. */
+/* What the hub has counted so far. Asks nobody, and does not wait. */
 int eph_hub_counters(eph_hub_t *hub, eph_counter_t *infos, size_t room, size_t *count);
 
 /* Waits until there is a hub of that name, and says who it is (info: out, may be NULL).
- * EPH_ETIMEDOUT; EPH_ENAME if there can be none. */
+ * EPH_ETIMEDOUT; EPH_EDISCONNECTED; EPH_ENAME if there can be none. A closer does not end it. */
 int eph_hub_wait_for(eph_hub_t *hub, const char *name, size_t name_len, int64_t timeout_ns,
                      eph_hub_info_t *info);
 
@@ -441,7 +469,8 @@ int eph_hub_wait_for(eph_hub_t *hub, const char *name, size_t name_len, int64_t 
  * Events
  *
  * An event that was taken is read where its publisher wrote it, or (a broadcast) in a copy of the
- * subscription's, until it is released. It has to be released before the handle that gave it can
+ * subscription's, until it is released: by eph_event_release(), or by the …_next() functions, which
+ * then take another one. It has to be released before the handle that gave it can
  * give another one. The struct may be copied and moved; only one of the copies is to be released.
  */
 
@@ -501,8 +530,14 @@ int eph_event_details(const eph_event_t *event, eph_event_details_t *details);
  * [rt] */
 int eph_event_metadata(const eph_event_t *event, size_t index, eph_pair_t *pair);
 
-/* Whether an event is of this schema and has a payload of this length: 0, EPH_ESCHEMA or
- * EPH_EPAYLOAD. Then a flat type may be read from its data. The event stays as it is. */
+/* Whether an event is of this schema and has a payload of this length: 1 or 0. Then a flat type may be
+ * read from its data. */
+static inline int eph_event_is(const eph_event_t *event, uint64_t schema, size_t len) {
+    return event->schema == schema && event->len == len;
+}
+
+/* The same, where something else is an error: 0, EPH_ESCHEMA or
+ * EPH_EPAYLOAD. Looks at the struct alone, and changes nothing. [rt] */
 int eph_event_check(const eph_event_t *event, uint64_t schema, size_t len);
 
 /* ---------------------------------------------------------------------------------------------
@@ -559,7 +594,7 @@ int eph_publisher_open(eph_hub_t *hub, const char *subject, size_t subject_len, 
                        eph_publisher_t **publisher);
 
 /* Those who have subscribed get what was sent. NULL is allowed. EPH_EBUSY: a loan is out; nothing is
- * freed. Does not block. */
+ * freed. Does not wait. */
 int eph_publisher_free(eph_publisher_t *publisher);
 
 /* Subscriptions that want its events now (out). [rt] */
@@ -589,10 +624,11 @@ int eph_publish_written(eph_publisher_t *publisher, size_t len, eph_write_fn wri
                         int64_t timeout_ns, eph_sent_t *sent);
 
 /* Lends memory for a payload of up to len bytes (loan: out), to be written in one's own time; the
- * publisher says EPH_EBUSY until it is sent or discarded. It is the publisher's own: a publication
- * may go over several rings, or change its way, so it is copied once when it is sent. For none at
- * all, eph_publish_written() or eph_link_loan(). EPH_ETOOLARGE. Allocates for a loan that is longer
- * than all before; does not block. */
+ * publisher says EPH_EBUSY until it is sent or discarded. It is the publisher's own, and is copied
+ * when it is sent (1 MiB in about 40 µs): a place in the rings would be in the way of the hub's other
+ * publishers for as long as you keep it, and which ring it will be is known only then. With no copy
+ * at all: eph_publish_written(), eph_link_loan(). EPH_ETOOLARGE. Allocates for a loan that is longer
+ * than all before; does not wait. */
 int eph_publisher_loan(eph_publisher_t *publisher, size_t len, eph_loan_t *loan);
 
 /* Sends the first len bytes of a loan, and clears the struct.
@@ -638,7 +674,7 @@ int eph_subscribe(eph_hub_t *hub, const char *patterns, size_t patterns_len,
                   const eph_subscription_options_t *options, eph_subscription_t **subscription);
 
 /* NULL is allowed. EPH_EBUSY: an event is out; nothing is freed. Calls the drop function of its
- * callback, if it has one. Does not block. */
+ * callback, if it has one. Does not wait. */
 int eph_subscription_free(eph_subscription_t *subscription);
 
 /* The next event, to be read in place (out) and given back with eph_event_release().
@@ -646,6 +682,17 @@ int eph_subscription_free(eph_subscription_t *subscription);
  * EPH_ETIMEDOUT; EPH_ECLOSED (the hub was closed or freed); EPH_ELAGGED, EPH_ECORRUPT: told once, and
  * the subscription goes on. [rt], but allocates for a broadcast that is longer than all before. */
 int eph_subscription_take(eph_subscription_t *subscription, int64_t timeout_ns, eph_event_t *event);
+
+/* As eph_subscription_take(), but gives the event that is in the struct (in, out) back before it looks
+ * for the next, so that a loop needs no other call, and less time:
+ *
+ *     eph_event_t event = {0};
+ *     while (eph_subscription_next(sub, EPH_FOREVER, &event) == 0) { ... }
+ *
+ * The struct is zeros at first, and again when there is no next event. EPH_EHANDLE also if what is in
+ * it has been given back already. [rt], as above. */
+int eph_subscription_next(eph_subscription_t *subscription, int64_t timeout_ns,
+                          eph_event_t *event);
 
 /* The next event, as a copy of its payload.
  *
@@ -669,21 +716,23 @@ int eph_subscription_arm(eph_subscription_t *subscription, int *armed);
 
 /* Called for an event, by eph_subscription_dispatch() on the thread that called that. The event is
  * released afterwards if the function has not done it. The function may use other handles, and the
- * subscription itself once the event is released, but not free that. It must not unwind (throw,
- * longjmp). */
+ * subscription itself once the event is released, also to set another function or to free it. It must
+ * not unwind (throw, longjmp). */
 typedef void (*eph_event_fn)(void *user, eph_event_t *event);
 
-/* Called when `user` is needed no more: when another function is set (on the thread that does it), or
- * the subscription is freed. It must not unwind. */
+/* Called once, when `user` is needed no more: when another function is set, or the subscription is
+ * freed, on the thread that does it; if the function is being called at that moment, when it has
+ * returned, on the thread that dispatches. It must not unwind. */
 typedef void (*eph_drop_fn)(void *user);
 
-/* Sets the function for events; NULL for none. `drop` may be NULL. */
+/* Sets the function for events; NULL for none. `drop` may be NULL; it is not called if this fails. */
 int eph_subscription_on_event(eph_subscription_t *subscription, eph_event_fn function, void *user,
                               eph_drop_fn drop);
 
 /* Waits for an event and calls the function for it and for those that are there behind it, count_max
- * at most (count: out). As eph_subscription_take(), where nothing was dispatched or trouble came
- * behind some events; EPH_EINVAL if there is no function. */
+ * at most (count: out, set also on errors). As eph_subscription_take(), where nothing was dispatched
+ * or trouble came behind some events; EPH_EINVAL if there is no function. 0, after fewer events than
+ * there are, if the function has set none in its place or freed the subscription. */
 int eph_subscription_dispatch(eph_subscription_t *subscription, int64_t timeout_ns,
                               size_t count_max, size_t *count);
 
@@ -691,7 +740,8 @@ int eph_subscription_dispatch(eph_subscription_t *subscription, int64_t timeout_
  * For one hub: emit, request, reply
  */
 
-/* Sends an event to one hub, if it has subscribed to the subject, waiting for room.
+/* Sends an event to one hub, if it has subscribed to the subject, waiting for room as long as the
+ * hub's patience.
  *
  *   to           in: its name                subject   in
  *   schema       in: EPH_RAW, or …           data, len   in
@@ -767,11 +817,12 @@ int eph_link_to(eph_hub_t *hub, const char *name, size_t name_len,
 int eph_link_accept(eph_hub_t *hub, int64_t timeout_ns, eph_link_t **link);
 
 /* Ends the stream to the other side, which reads what was sent and is then told. The link is over when
- * both have. NULL is allowed. EPH_EBUSY: a loan is out; nothing is freed. Does not block. */
+ * both have. NULL is allowed. EPH_EBUSY: a loan is out; nothing is freed. Does not wait. */
 int eph_link_free(eph_link_t *link);
 
 /* Closes the link with the hub of that name at once, whoever opened it; whether there was one
- * (unlinked: out, may be NULL: 1 or 0). What was sent can still be received. EPH_ETIMEDOUT. */
+ * (unlinked: out, may be NULL: 1 or 0). What was sent can still be received. EPH_ETIMEDOUT. Waits for
+ * a thread of this process, not for others. */
 int eph_hub_unlink(eph_hub_t *hub, const char *name, size_t name_len, int *unlinked);
 
 /* What has become of a link (out; eph_link_state_init() first). [rt] */
@@ -794,6 +845,10 @@ int eph_link_loan(eph_link_t *link, uint64_t schema, size_t len, int64_t timeout
  * EPH_ETIMEDOUT; EPH_ECLOSED; EPH_EPEERGONE, EPH_ELINKCLOSED, EPH_ECORRUPT: told once for each link that
  * is over (eph_last_link()), after all that came over it; the hub goes on with its others. [rt] */
 int eph_hub_take(eph_hub_t *hub, int64_t timeout_ns, eph_event_t *event);
+
+/* As eph_hub_take(), but gives the event that is in the struct (in, out) back before it looks for the
+ * next: see eph_subscription_next(). [rt] */
+int eph_hub_next(eph_hub_t *hub, int64_t timeout_ns, eph_event_t *event);
 
 /* As eph_subscription_fd() and eph_subscription_arm(), for eph_hub_take() and eph_link_accept(). */
 int eph_hub_fd(eph_hub_t *hub, int *fd);

@@ -35,23 +35,24 @@ macro_rules! entries {
 /// for may have been left in the middle of something, but never in a state that is unsound.
 #[inline(always)]
 pub(crate) fn call(body: impl FnOnce() -> Result<(), Fault>) -> c_int {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => 0,
-        Ok(Err(fault)) => fault.keep(),
-        Err(panic) => panicked(panic.as_ref()).keep(),
-    }
+    let code = || match body() {
+        Ok(()) => 0,
+        Err(fault) => fault.keep(),
+    };
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(panicked)
 }
 
 /// The same for functions that give a value.
 pub(crate) fn value<R>(body: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| panicked(panic.as_ref()).keep()).ok()
+    catch_unwind(AssertUnwindSafe(body)).map_err(panicked).ok()
 }
 
 #[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Fault {
+#[inline(never)]
+fn panicked(panic: Box<dyn Any + Send>) -> c_int {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault::internal(text.unwrap_or("a panic without a message"))
+    Fault::internal(text.unwrap_or("a panic without a message")).keep()
 }
 
 #[cfg(test)]

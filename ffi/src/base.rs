@@ -56,7 +56,7 @@ entries! {
         let schema = schema.clear("schema")?;
         let name = name.text(name_len, "the name")?;
         let layout = layout.text(layout_len, "the layout")?;
-        if layout.contains(|c: char| c.is_ascii_whitespace()) && !layout.contains("enum ") {
+        if has_stray_blank(layout) {
             return Err(Fault::invalid("a layout has no white space but the blank after `enum`"));
         }
         let id = schema_id(name, version, layout);
@@ -67,4 +67,13 @@ entries! {
         schema.set(id);
         Ok(())
     }
+}
+
+/// Whether there is white space in a layout that is not the blank behind the word `enum`.
+fn has_stray_blank(layout: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    layout.match_indices(char::is_whitespace).any(|(at, blank)| {
+        let before = layout[..at].strip_suffix("enum");
+        blank != " " || before.is_none_or(|before| before.ends_with(part_of_name))
+    })
 }

@@ -81,11 +81,11 @@ fn hub_info(hub: &ephapse::HubInfo) -> HubInfo {
 
 /// A time-out of a call that can wait as long as one likes, but not for ever and one nanosecond.
 pub(crate) fn duration(timeout_ns: i64) -> Result<Duration, Fault> {
-    use crate::event::Timeout;
-    Ok(match Timeout::of(timeout_ns)? {
-        Timeout::Now => Duration::ZERO,
-        Timeout::After(time) => time,
-        Timeout::Never => FOR_EVER,
+    use crate::event::{Timeout, Until};
+    Ok(match Timeout::of(timeout_ns)?.until() {
+        Until::Now => Duration::ZERO,
+        Until::After(time) => time,
+        Until::Never => FOR_EVER,
     })
 }
 

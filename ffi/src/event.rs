@@ -3,31 +3,43 @@
 use crate::codes::Code;
 use crate::fault::Fault;
 use crate::memory::{In, Out, Place, Plain, zeros};
-use crate::objects::{KIND_EVENT, Lent};
-use crate::table::enter_lent;
+use crate::objects::{KIND_EVENT, Lent, Stored};
+use crate::table::{Handle, Using, enter_lent};
 use crate::types::{EventDetails, EventView, PairView, view};
 use ephapse::event::{ExtensionView, Timestamp};
 use ephapse::{Envelope, Received};
 use std::ptr;
 use std::time::Duration;
 
-/// How long to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timeout {
+/// How long to wait: nanoseconds, of C's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeout(i64);
+
+/// The same, to be matched where it is used.
+pub(crate) enum Until {
     Now,
     After(Duration),
     Never,
 }
 
 impl Timeout {
+    pub(crate) const NOW: Self = Self(0);
+
     /// Nanoseconds; -1 for ever.
     #[inline(always)]
     pub(crate) fn of(ns: i64) -> Result<Self, Fault> {
         match ns {
-            -1 => Ok(Self::Never),
-            0 => Ok(Self::Now),
-            1.. => Ok(Self::After(Duration::from_nanos(ns.unsigned_abs()))),
+            -1.. => Ok(Self(ns)),
             _ => Err(Fault::invalid("a time-out is negative, and not EPH_FOREVER")),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn until(self) -> Until {
+        match self.0 {
+            ..0 => Until::Never,
+            0 => Until::Now,
+            1.. => Until::After(Duration::from_nanos(self.0.unsigned_abs())),
         }
     }
 }
@@ -81,6 +93,21 @@ pub(crate) fn with_event<R>(
     }
 }
 
+/// What gives events, after giving back the one that is in the struct, if one is: mostly its own last
+/// one.
+#[inline(always)]
+pub(crate) fn after_release<T: Stored>(
+    from: Handle<T>,
+    event: Out<EventView>,
+) -> Result<Using<T>, Fault> {
+    let last = event.peek("event")?.map_or(0, |event| event.handle);
+    if let Some(using) = from.enter_after(last) {
+        return Ok(using);
+    }
+    release(event, KIND_EVENT, "event", |event| event.handle)?;
+    from.enter()
+}
+
 fn extension(event: &Lent) -> Option<ExtensionView<'_>> {
     match event {
         Lent::Envelope(event) => event.extension(),
@@ -114,21 +141,8 @@ entries! {
 
     fn eph_event_check(event: In<EventView>, schema: u64, len: usize) {
         let [event] = event.slice(1, "event")? else { return Err(Code::Invalid.into()) };
-        if event.schema != schema {
-            let (found, expected) = (event.schema, schema);
-            return Err(Fault::because(
-                Code::Schema,
-                format!("the event has schema {found:#018x}, and {expected:#018x} was expected"),
-            ));
-        }
-        if event.len != len {
-            let found = event.len;
-            return Err(Fault::because(
-                Code::Payload,
-                format!("the payload has {found} bytes, and a value of the type {len}"),
-            ));
-        }
-        Ok(())
+        let is_it = event.schema == schema && event.len == len;
+        if is_it { Ok(()) } else { Err(another(event, schema, len)) }
     }
 }
 
@@ -138,16 +152,29 @@ entries! {
 pub(crate) fn release<T: Plain>(
     lent: Out<T>,
     kind: u64,
-    what: &str,
+    what: &'static str,
     handle: impl FnOnce(&T) -> u64,
 ) -> Result<(), Fault> {
     let Some(view) = lent.peek(what)? else { return Ok(()) };
     let handle = handle(&view);
     if handle != 0 {
-        enter_lent(handle, kind)?.give_back();
+        enter_lent(handle, kind)?.give_back(Lent::end);
         lent.clear(what)?;
     }
     Ok(())
+}
+
+/// Why an event is not what was expected.
+#[cold]
+fn another(event: &EventView, schema: u64, len: usize) -> Fault {
+    if event.schema != schema {
+        let found = event.schema;
+        let why = format!("the event has schema {found:#018x}, and {schema:#018x} was expected");
+        return Fault::new(Code::Schema, why);
+    }
+    let found = event.len;
+    let why = format!("the payload has {found} bytes, and a value of the type {len}");
+    Fault::new(Code::Payload, why)
 }
 
 fn details_of(event: &Lent) -> EventDetails {

@@ -6,56 +6,61 @@ use ephapse::{Error, RecvError, RefusalCode, RequestError, SendError};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 
-/// Why a call failed.
+/// Why a call failed. Small, because every call gives one or none.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    code: Code,
-    detail: Detail,
+pub(crate) enum Fault {
+    /// With nothing to say beside the number: for what happens all the time.
+    Bare(Code),
+    Told(Box<Told>),
 }
 
-/// What a message says beside the number.
+/// An error, and what its message says beside the number.
 #[derive(Debug)]
-enum Detail {
-    /// Nothing: for what happens all the time.
-    None,
-    Static(&'static str),
-    Text(String),
+pub(crate) struct Told {
+    code: Code,
+    why: String,
 }
 
 impl From<Code> for Fault {
+    #[inline(always)]
     fn from(code: Code) -> Self {
-        Self { code, detail: Detail::None }
+        Self::Bare(code)
     }
 }
 
 impl Fault {
     /// With a reason.
-    pub(crate) fn new(code: Code, why: &'static str) -> Self {
-        Self { code, detail: Detail::Static(why) }
+    #[cold]
+    pub(crate) fn new(code: Code, why: impl Into<String>) -> Self {
+        Self::Told(Box::new(Told { code, why: why.into() }))
     }
 
-    /// With a reason that has numbers in it.
-    pub(crate) fn because(code: Code, why: String) -> Self {
-        Self { code, detail: Detail::Text(why) }
+    /// Which one it is.
+    fn code(&self) -> Code {
+        match self {
+            Self::Bare(code) => *code,
+            Self::Told(told) => told.code,
+        }
     }
 
     /// Whether it is one of these.
     pub(crate) fn is(&self, code: Code) -> bool {
-        self.code == code
+        self.code() == code
     }
 
     fn told(code: Code, error: &dyn std::error::Error) -> Self {
-        Self { code, detail: Detail::Text(error.to_string()) }
+        Self::new(code, error.to_string())
     }
 
     /// Of an argument.
+    #[cold]
     pub(crate) fn invalid(why: impl Into<String>) -> Self {
-        Self { code: Code::Invalid, detail: Detail::Text(why.into()) }
+        Self::new(Code::Invalid, why)
     }
 
     /// Of the library.
     pub(crate) fn internal(why: &str) -> Self {
-        Self { code: Code::Internal, detail: Detail::Text(why.to_owned()) }
+        Self::new(Code::Internal, why)
     }
 }
 
@@ -84,19 +89,20 @@ thread_local! {
 
 impl Fault {
     /// Keeps it for [`message`], and gives its number.
+    #[inline(never)]
     pub(crate) fn keep(self) -> i32 {
+        let code = self.code();
         // A thread that is ending has nobody left to ask.
         let _ = LAST.try_with(|last| {
             let mut last = last.borrow_mut();
-            last.code = Some(self.code);
-            match self.detail {
-                Detail::None if last.message.is_empty() => {}
-                Detail::None => last.message = CString::default(),
-                Detail::Static(text) => last.message = without_zeros(text.as_bytes()),
-                Detail::Text(text) => last.message = without_zeros(text.as_bytes()),
+            last.code = Some(code);
+            match self {
+                Self::Bare(_) if last.message.is_empty() => {}
+                Self::Bare(_) => last.message = CString::default(),
+                Self::Told(told) => last.message = without_zeros(told.why.as_bytes()),
             }
         });
-        self.code as i32
+        code as i32
     }
 }
 
@@ -128,6 +134,7 @@ fn with_numbers(numbers: Numbers) {
 }
 
 impl From<SendError> for Fault {
+    #[cold]
     fn from(error: SendError) -> Self {
         let code = match &error {
             // Happens all the time to who looks without waiting.
@@ -147,6 +154,7 @@ impl From<SendError> for Fault {
 }
 
 impl From<RecvError> for Fault {
+    #[cold]
     fn from(error: RecvError) -> Self {
         let code = match &error {
             RecvError::PeerGone { .. } => Code::PeerGone,

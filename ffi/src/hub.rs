@@ -2,11 +2,11 @@
 
 use crate::base::check_abi;
 use crate::codes::Code;
-use crate::event::{Timeout, show_received};
+use crate::event::{Timeout, Until, after_release, show_received};
 use crate::fault::Fault;
-use crate::memory::{In, Out};
-use crate::objects::{KIND_EVENT, Lent};
-use crate::table::{Handle, insert};
+use crate::memory::{In, Out, Place};
+use crate::objects::Lent;
+use crate::table::{Handle, Using, insert};
 use crate::types::{EventView, HubOptions};
 use ephapse::{Closer, Domain, Hub, HubBuilder, Payloads, Received, Wait};
 use std::ffi::OsStr;
@@ -39,13 +39,16 @@ entries! {
     }
 
     fn eph_hub_take(hub: Handle<Hub>, timeout_ns: i64, event: Out<EventView>) {
-        let place = event.clear("event")?;
-        let timeout = Timeout::of(timeout_ns)?;
-        hub.enter()?.lend(KIND_EVENT, |hub, handle| {
-            let received = take(hub, timeout)?;
-            show_received(&received, handle, place);
-            Ok(Lent::Received(received))
+        event.filled_by("event", |place| {
+            let timeout = Timeout::of(timeout_ns)?;
+            lend(hub.enter()?, timeout, place)
         })
+    }
+
+    fn eph_hub_next(hub: Handle<Hub>, timeout_ns: i64, event: Out<EventView>) {
+        let timeout = Timeout::of(timeout_ns)?;
+        let using = after_release(hub, event)?;
+        event.filled_by("event", |place| lend(using, timeout, place))
     }
 
     fn eph_hub_fd(hub: Handle<Hub>, fd: Out<i32>) {
@@ -76,17 +79,28 @@ entries! {
 }
 
 #[inline(always)]
+fn lend(hub: Using<Hub>, timeout: Timeout, place: Place<EventView>) -> Result<(), Fault> {
+    let (hub, lending) = hub.lend();
+    let received = take(hub, timeout)?;
+    show_received(&received, lending.handle, place);
+    lending.out(Lent::Received(received))
+}
+
+#[inline(always)]
 fn take(hub: &mut Hub, timeout: Timeout) -> Result<Received<'_>, Fault> {
-    let closed = timeout != Timeout::Never && hub.is_closed();
-    let received = match timeout {
-        Timeout::Now => hub.try_recv()?,
-        Timeout::After(time) => hub.recv_timeout(time)?,
-        Timeout::Never => hub.recv()?,
+    let until = timeout.until();
+    // Looked at first: what is there can still be taken.
+    let closed = matches!(until, Until::Never) || hub.is_closed();
+    let received = match until {
+        Until::Now => hub.try_recv(),
+        Until::After(time) => hub.recv_timeout(time),
+        Until::Never => hub.recv(),
     };
     match received {
-        Some(received) => Ok(received),
-        None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
-        None => Err(Code::TimedOut.into()),
+        Ok(Some(received)) => Ok(received),
+        Ok(None) if closed => Err(Code::Closed.into()),
+        Ok(None) => Err(Code::TimedOut.into()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Links: opening, accepting, sending, lending.
 
 use crate::codes::Code;
-use crate::event::Timeout;
+use crate::event::{Timeout, Until};
 use crate::fault::Fault;
 use crate::hub::{switch, time};
 use crate::memory::{In, Out, zeros};
-use crate::objects::{KIND_LOAN, Lent};
+use crate::objects::Lent;
 use crate::table::{Handle, insert};
 use crate::types::{self, LinkState, LoanView, array};
-use ephapse::{Hub, Link, LinkOptions, Loan, SendError};
+use ephapse::{Hub, Link, LinkOptions, Loan, RawEvent, SendError};
 
 entries! {
     fn eph_link_to(
@@ -30,10 +30,10 @@ entries! {
         let place = link.clear("link")?;
         let timeout = Timeout::of(timeout_ns)?;
         let mut using = hub.enter()?;
-        let link = match timeout {
-            Timeout::Now => using.try_accept()?,
-            Timeout::After(time) => using.accept_timeout(time)?,
-            Timeout::Never => using.accept()?,
+        let link = match timeout.until() {
+            Until::Now => using.try_accept()?,
+            Until::After(time) => using.accept_timeout(time)?,
+            Until::Never => using.accept()?,
         };
         match link {
             Some(link) => place.set(insert(link)?),
@@ -64,10 +64,13 @@ entries! {
         timeout_ns: i64,
     ) {
         let (timeout, data) = (Timeout::of(timeout_ns)?, data.slice(len, "data")?);
-        let mut using = link.enter()?;
-        let mut loan = loan(&mut using, len, timeout)?;
-        loan.copy_from_slice(data);
-        loan.with_schema(schema).send();
+        let mut link = link.enter()?;
+        let event = RawEvent::bytes(schema, data);
+        match timeout.until() {
+            Until::Now => link.try_send_raw(&event)?,
+            Until::After(time) => link.send_raw_timeout(&event, time)?,
+            Until::Never => link.send_raw(&event)?,
+        }
         Ok(())
     }
 
@@ -78,23 +81,23 @@ entries! {
         timeout_ns: i64,
         loan: Out<LoanView>,
     ) {
-        let place = loan.clear("loan")?;
-        let timeout = Timeout::of(timeout_ns)?;
-        link.enter()?.lend(KIND_LOAN, |link, handle| {
+        loan.filled_by("loan", |place| {
+            let timeout = Timeout::of(timeout_ns)?;
+            let (link, lending) = link.enter()?.lend();
             let mut loan = self::loan(link, len, timeout)?.with_schema(schema);
             let data = loan.as_mut_ptr();
-            place.set(LoanView { data, len, handle });
-            Ok(Lent::Loan(loan))
+            place.set(LoanView { data, len, handle: lending.handle });
+            lending.out(Lent::Loan(loan))
         })
     }
 }
 
 #[inline(always)]
 fn loan(link: &mut Link, len: usize, timeout: Timeout) -> Result<Loan<'_>, SendError> {
-    match timeout {
-        Timeout::Now => link.try_loan(len),
-        Timeout::After(time) => link.loan_timeout(len, time),
-        Timeout::Never => link.loan(len),
+    match timeout.until() {
+        Until::Now => link.try_loan(len),
+        Until::After(time) => link.loan_timeout(len, time),
+        Until::Never => link.loan(len),
     }
 }
 

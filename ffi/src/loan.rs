@@ -23,7 +23,7 @@ entries! {
             Some(Lent::Loan(_)) => Sent { path: 1, receivers: 1 },
             _ => return Err(Code::Handle.into()),
         };
-        borrowed.give_back_by(|lent| {
+        borrowed.give_back(|lent| {
             if let Lent::Loan(loan) = lent {
                 loan.send_len(len);
             }

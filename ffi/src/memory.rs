@@ -56,28 +56,36 @@ pub(crate) struct User(*mut c_void);
 
 // SAFETY: it is never looked at; the header says on which threads it is passed on.
 unsafe impl Send for User {}
+// SAFETY: as above: all that is done with it is to copy it.
+unsafe impl Sync for User {}
 
-fn check<T>(pointer: *const T, what: &str) -> Result<(), Fault> {
-    if pointer.is_null() {
-        return Err(Fault::invalid(format!("{what} is NULL")));
+#[inline(always)]
+fn check<T>(pointer: *const T, what: &'static str) -> Result<(), Fault> {
+    if !pointer.is_null() && pointer.is_aligned() {
+        return Ok(());
     }
-    if !pointer.is_aligned() {
-        let align = align_of::<T>();
-        return Err(Fault::invalid(format!("{what} is not aligned to {align} bytes")));
-    }
-    Ok(())
+    Err(impossible(pointer.is_null(), align_of::<T>(), what))
+}
+
+/// Why a pointer cannot be used.
+#[cold]
+fn impossible(is_null: bool, align: usize, what: &'static str) -> Fault {
+    Fault::invalid(match is_null {
+        true => format!("{what} is NULL"),
+        false => format!("{what} is not aligned to {align} bytes"),
+    })
 }
 
 impl<T: Plain> In<T> {
     /// `len` of them; NULL is allowed for none.
-    #[inline]
-    pub(crate) fn slice(&self, len: usize, what: &str) -> Result<&[T], Fault> {
+    #[inline(always)]
+    pub(crate) fn slice(&self, len: usize, what: &'static str) -> Result<&[T], Fault> {
         if len == 0 {
             return Ok(&[]);
         }
         check(self.0, what)?;
         if len > isize::MAX as usize / size_of::<T>() {
-            return Err(Fault::invalid(format!("{what} is longer than all memory")));
+            return Err(too_long(what));
         }
         // SAFETY: neither NULL nor misaligned, and of a length that can be; the caller has promised
         // the rest, for the time of the call.
@@ -85,9 +93,14 @@ impl<T: Plain> In<T> {
     }
 }
 
+#[cold]
+fn too_long(what: &'static str) -> Fault {
+    Fault::invalid(format!("{what} is longer than all memory"))
+}
+
 impl In<u8> {
     /// `len` bytes of UTF-8.
-    pub(crate) fn text(&self, len: usize, what: &str) -> Result<&str, Fault> {
+    pub(crate) fn text(&self, len: usize, what: &'static str) -> Result<&str, Fault> {
         let bytes = self.slice(len, what)?;
         std::str::from_utf8(bytes).map_err(|_| Fault::invalid(format!("{what} is not UTF-8")))
     }
@@ -96,7 +109,7 @@ impl In<u8> {
 impl<T: Plain> In<T> {
     /// A struct that begins with its size, as the caller knows it; NULL for the default. What the
     /// caller does not know is as if it were 0, and what we do not know must be.
-    pub(crate) fn sized(&self, what: &str) -> Result<T, Fault> {
+    pub(crate) fn sized(&self, what: &'static str) -> Result<T, Fault> {
         let mut ours = zeros::<T>();
         if self.0.is_null() {
             return Ok(ours);
@@ -130,8 +143,8 @@ const SIZE_MAX: usize = 4096;
 
 impl<T: Plain> Out<T> {
     /// Clears it, so that nobody uses what was there if the call fails.
-    #[inline]
-    pub(crate) fn clear(self, what: &str) -> Result<Place<T>, Fault> {
+    #[inline(always)]
+    pub(crate) fn clear(self, what: &'static str) -> Result<Place<T>, Fault> {
         check(self.0, what)?;
         let place = Place(self.0);
         place.set(zeros());
@@ -140,13 +153,28 @@ impl<T: Plain> Out<T> {
 
     /// The same; nothing if the caller does not want it.
     #[inline]
-    pub(crate) fn clear_if_wanted(self, what: &str) -> Result<Option<Place<T>>, Fault> {
+    pub(crate) fn clear_if_wanted(self, what: &'static str) -> Result<Option<Place<T>>, Fault> {
         if self.0.is_null() { Ok(None) } else { self.clear(what).map(Some) }
     }
 
+    /// Has `fill` put something there, and clears it if that fails, so that nobody uses what was
+    /// there before.
+    #[inline(always)]
+    pub(crate) fn filled_by(
+        self,
+        what: &'static str,
+        fill: impl FnOnce(Place<T>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        check(self.0, what)?;
+        let failure = Clear(Place(self.0));
+        fill(failure.0)?;
+        std::mem::forget(failure);
+        Ok(())
+    }
+
     /// What the caller has left there; nothing for NULL.
-    #[inline]
-    pub(crate) fn peek(self, what: &str) -> Result<Option<T>, Fault> {
+    #[inline(always)]
+    pub(crate) fn peek(self, what: &'static str) -> Result<Option<T>, Fault> {
         if self.0.is_null() {
             return Ok(None);
         }
@@ -156,7 +184,7 @@ impl<T: Plain> Out<T> {
     }
 
     /// A struct that begins with its size, of which the part is filled in that the caller knows.
-    pub(crate) fn fill_sized(self, value: &T, what: &str) -> Result<(), Fault> {
+    pub(crate) fn fill_sized(self, value: &T, what: &'static str) -> Result<(), Fault> {
         check(self.0, what)?;
         // SAFETY: structs that are written this way begin with their size.
         let size = unsafe { self.0.cast::<usize>().read() };
@@ -175,7 +203,7 @@ impl<T: Plain> Out<T> {
     }
 
     /// Puts as many of these as there is room for into an array.
-    pub(crate) fn fill(self, room: usize, from: &[T], what: &str) -> Result<(), Fault> {
+    pub(crate) fn fill(self, room: usize, from: &[T], what: &'static str) -> Result<(), Fault> {
         let len = room.min(from.len());
         if len == 0 {
             return Ok(());
@@ -201,5 +229,14 @@ impl<T: Plain> Place<T> {
     pub(crate) fn set(self, value: T) {
         // SAFETY: neither NULL nor misaligned; the caller has promised that there is room.
         unsafe { self.0.write(value) };
+    }
+}
+
+/// Clears what is not filled after all.
+struct Clear<T: Plain>(Place<T>);
+
+impl<T: Plain> Drop for Clear<T> {
+    fn drop(&mut self) {
+        self.0.set(zeros());
     }
 }

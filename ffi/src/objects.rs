@@ -8,7 +8,10 @@ use ephapse::{
     Closer, Envelope, Hub, Link, Loan, RawPublisher, Received, Reply, Subscription,
     SupervisorThread,
 };
+use std::sync::Arc;
 
+/// The kind of nothing.
+pub(crate) const KIND_NONE: u64 = 0;
 /// Kinds of what is lent.
 pub(crate) const KIND_EVENT: u64 = 14;
 pub(crate) const KIND_LOAN: u64 = 15;
@@ -19,12 +22,14 @@ pub(crate) const KIND_ANSWER: u64 = 7;
 pub(crate) trait Stored: Sized + 'static {
     /// Its number in handles.
     const KIND: u64;
+    /// That of what it lends.
+    const LENDS: u64;
     fn into_object(self) -> Object;
     fn of(object: &mut Object) -> Option<&mut Self>;
 }
 
 macro_rules! objects {
-    ($($kind:literal $name:ident)*) => {
+    ($($kind:literal $name:ident $lends:ident)*) => {
         /// What a slot holds. In boxes, because what is lent refers to it.
         pub(crate) enum Object {
             $($name(Box<$name>),)*
@@ -32,6 +37,7 @@ macro_rules! objects {
 
         $(impl Stored for $name {
             const KIND: u64 = $kind;
+            const LENDS: u64 = $lends;
 
             fn into_object(self) -> Object {
                 Object::$name(Box::new(self))
@@ -49,13 +55,13 @@ macro_rules! objects {
 }
 
 objects! {
-    1 Hub
-    2 Link
-    3 Publisher
-    4 Subscriber
-    5 Serving
-    6 Closer
-    7 Answer
+    1 Hub KIND_EVENT
+    2 Link KIND_LOAN
+    3 Publisher KIND_LOAN
+    4 Subscriber KIND_EVENT
+    5 Serving KIND_NONE
+    6 Closer KIND_NONE
+    7 Answer KIND_EVENT
 }
 
 /// What a part of an object is lent as.
@@ -70,6 +76,19 @@ pub(crate) enum Lent {
     Draft(&'static mut Publisher, usize),
 }
 
+impl Lent {
+    /// Releases an event, discards a loan.
+    #[inline(always)] // what is dropped as a whole is not
+    pub(crate) fn end(self) {
+        match self {
+            Self::Received(event) => drop(event),
+            Self::Envelope(event) => drop(event),
+            Self::Loan(loan) => drop(loan),
+            Self::Draft(..) => {}
+        }
+    }
+}
+
 /// `eph_publisher_t`
 pub(crate) struct Publisher {
     pub(crate) publisher: RawPublisher,
@@ -81,7 +100,7 @@ pub(crate) struct Publisher {
 /// `eph_subscription_t`
 pub(crate) struct Subscriber {
     pub(crate) subscription: Subscription,
-    pub(crate) callback: Option<Callback>,
+    pub(crate) callback: Option<Arc<Callback>>,
 }
 
 /// A function of the caller's, for events.

@@ -1,10 +1,10 @@
 //! Publishers: copying, writing in place, loans.
 
 use crate::described::describe;
-use crate::event::Timeout;
+use crate::event::{Timeout, Until};
 use crate::fault::Fault;
 use crate::memory::{In, Out, User};
-use crate::objects::{KIND_LOAN, Lent, Publisher};
+use crate::objects::{Lent, Publisher};
 use crate::table::{Handle, insert};
 use crate::types::{self, LoanView, Sent, WriteFn};
 use ephapse::event::{Extension, Timestamp};
@@ -94,17 +94,16 @@ entries! {
 
     fn eph_publisher_loan(publisher: Handle<Publisher>, len: usize, loan: Out<LoanView>) {
         let place = loan.clear("loan")?;
-        publisher.enter()?.lend(KIND_LOAN, |publisher, handle| {
-            if len > RING_CAPACITY_MAX / 2 {
-                return Err(too_long(len));
-            }
-            if publisher.draft.len() < len {
-                publisher.draft.resize(len, 0);
-            }
-            let data = publisher.draft.as_mut_ptr();
-            place.set(LoanView { data, len, handle });
-            Ok(Lent::Draft(publisher, len))
-        })
+        let (publisher, lending) = publisher.enter()?.lend();
+        if len > RING_CAPACITY_MAX / 2 {
+            return Err(too_long(len));
+        }
+        if publisher.draft.len() < len {
+            publisher.draft.resize(len, 0);
+        }
+        let data = publisher.draft.as_mut_ptr();
+        place.set(LoanView { data, len, handle: lending.handle });
+        lending.out(Lent::Draft(publisher, len))
     }
 }
 
@@ -130,10 +129,10 @@ fn send(
     event: &RawEvent<'_>,
     timeout: Timeout,
 ) -> Result<ephapse::Sent, SendError> {
-    match timeout {
-        Timeout::Now => publisher.try_send(event),
-        Timeout::After(time) => publisher.send_timeout(event, time),
-        Timeout::Never => publisher.send(event),
+    match timeout.until() {
+        Until::Now => publisher.try_send(event),
+        Until::After(time) => publisher.send_timeout(event, time),
+        Until::Never => publisher.send(event),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::described::describe;
 use crate::directory::duration;
 use crate::event::{show_envelope, with_event};
 use crate::memory::{In, Out};
-use crate::objects::{Answer, KIND_EVENT, Lent};
+use crate::objects::{Answer, Lent};
 use crate::publisher::{extension_of, sent_of};
 use crate::table::{Handle, insert};
 use crate::types::{EventView, Extension, Sent};
@@ -54,11 +54,10 @@ entries! {
         let reply = hub.request_raw(subject, &request, timeout)?;
         drop(hub);
         // In a place of its own, which goes when the event is released.
-        insert(Answer(reply))?.enter()?.lend(KIND_EVENT, |answer, handle| {
-            let event = answer.0.envelope();
-            show_envelope(&event, handle, place);
-            Ok(Lent::Envelope(event))
-        })
+        let (answer, lending) = insert(Answer(reply))?.enter()?.lend();
+        let event = answer.0.envelope();
+        show_envelope(&event, lending.handle, place);
+        lending.out(Lent::Envelope(event))
     }
 
     fn eph_reply(

@@ -1,15 +1,16 @@
 //! Subscriptions: taking events, copying them, waiting for them, and having a function called.
 
 use crate::codes::Code;
-use crate::event::{Timeout, show_envelope};
+use crate::event::{Timeout, Until, after_release, show_envelope};
 use crate::fault::Fault;
 use crate::hub::wait_of;
 use crate::memory::{In, Out, Place, User, zeros};
 use crate::objects::{Callback, KIND_EVENT, Lent, Subscriber};
-use crate::table::{Handle, enter_lent, insert};
+use crate::table::{Handle, Using, enter_lent, insert};
 use crate::types::{DropFn, EventFn, EventView, SubscriptionOptions};
 use ephapse::{Envelope, Flow, Hub};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 
 entries! {
     fn eph_subscribe(
@@ -34,8 +35,17 @@ entries! {
         timeout_ns: i64,
         event: Out<EventView>,
     ) {
-        let place = event.clear("event")?;
-        take(subscription, Timeout::of(timeout_ns)?, place)
+        event.filled_by("event", |place| take(subscription, Timeout::of(timeout_ns)?, place))
+    }
+
+    fn eph_subscription_next(
+        subscription: Handle<Subscriber>,
+        timeout_ns: i64,
+        event: Out<EventView>,
+    ) {
+        let timeout = Timeout::of(timeout_ns)?;
+        let using = after_release(subscription, event)?;
+        event.filled_by("event", |place| lend(using, timeout, place))
     }
 
     fn eph_receive(
@@ -76,7 +86,7 @@ entries! {
         drop: Option<DropFn>,
     ) {
         let mut using = subscription.enter()?;
-        let new = function.map(|function| Callback { function, user, drop });
+        let new = function.map(|function| Arc::new(Callback { function, user, drop }));
         let old = std::mem::replace(&mut using.callback, new);
         // Its function may use the subscription.
         std::mem::drop(using);
@@ -93,7 +103,11 @@ entries! {
         let place = count.clear("count")?;
         let mut timeout = Timeout::of(timeout_ns)?;
         for done in 0..count_max {
-            let (function, user) = callback(subscription)?;
+            // It may have ended what it was called for: there is no other function, or nothing more.
+            let callback = match callback(subscription) {
+                Err(_) if done > 0 => return Ok(()),
+                callback => callback?,
+            };
             let mut view = zeros::<EventView>();
             match take(subscription, timeout, Place::of(&mut view)) {
                 Ok(()) => {}
@@ -102,23 +116,22 @@ entries! {
                 Err(fault) => return Err(fault),
             }
             let handle = view.handle;
-            function(user, &raw mut view);
+            (callback.function)(callback.user, &raw mut view);
             // It may have released the event itself.
             if let Ok(event) = enter_lent(handle, KIND_EVENT) {
-                event.give_back();
+                event.give_back(Lent::end);
             }
             place.set(done + 1);
-            timeout = Timeout::Now;
+            timeout = Timeout::NOW;
         }
         Ok(())
     }
 }
 
-fn callback(subscription: Handle<Subscriber>) -> Result<(EventFn, User), Fault> {
-    let using = subscription.enter()?;
-    let callback = using.callback.as_ref();
+/// Shared, so that it is there until it returns, whoever sets another or frees the subscription.
+fn callback(subscription: Handle<Subscriber>) -> Result<Arc<Callback>, Fault> {
     let none = || Fault::invalid("there is no function for events: eph_subscription_on_event");
-    callback.map(|callback| (callback.function, callback.user)).ok_or_else(none)
+    subscription.enter()?.callback.clone().ok_or_else(none)
 }
 
 #[inline(always)]
@@ -127,25 +140,36 @@ fn take(
     timeout: Timeout,
     place: Place<EventView>,
 ) -> Result<(), Fault> {
-    subscription.enter()?.lend(KIND_EVENT, |subscriber, handle| {
-        let event = next(subscriber, timeout)?;
-        show_envelope(&event, handle, place);
-        Ok(Lent::Envelope(event))
-    })
+    lend(subscription.enter()?, timeout, place)
+}
+
+#[inline(always)]
+fn lend(
+    subscription: Using<Subscriber>,
+    timeout: Timeout,
+    place: Place<EventView>,
+) -> Result<(), Fault> {
+    let (subscriber, lending) = subscription.lend();
+    let event = next(subscriber, timeout)?;
+    show_envelope(&event, lending.handle, place);
+    lending.out(Lent::Envelope(event))
 }
 
 #[inline(always)]
 fn next(subscriber: &mut Subscriber, timeout: Timeout) -> Result<Envelope<'_>, Fault> {
-    let closed = timeout != Timeout::Never && subscriber.subscription.is_closed();
-    let event = match timeout {
-        Timeout::Now => subscriber.subscription.try_recv()?,
-        Timeout::After(time) => subscriber.subscription.recv_timeout(time)?,
-        Timeout::Never => subscriber.subscription.recv()?,
+    let (until, subscription) = (timeout.until(), &mut subscriber.subscription);
+    // Looked at first: what is there can still be taken.
+    let closed = matches!(until, Until::Never) || subscription.is_closed();
+    let event = match until {
+        Until::Now => subscription.try_recv(),
+        Until::After(time) => subscription.recv_timeout(time),
+        Until::Never => subscription.recv(),
     };
     match event {
-        Some(event) => Ok(event),
-        None if closed || timeout == Timeout::Never => Err(Code::Closed.into()),
-        None => Err(Code::TimedOut.into()),
+        Ok(Some(event)) => Ok(event),
+        Ok(None) if closed => Err(Code::Closed.into()),
+        Ok(None) => Err(Code::TimedOut.into()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -2,34 +2,19 @@
 
 mod common;
 
-use common::{Place, STRICT, built, root, succeed};
+#[path = "../../tests/common"]
+#[allow(dead_code)] // shared with the library's own tests
+mod others {
+    pub(crate) mod host;
+    pub(crate) mod process;
+}
+
+use common::header::{code, declared, header};
+use common::{Place, SANITIZED, STRICT, built, root, succeed};
+use ephapse::{Domain, Hub, Supervisor};
+use others::process::wait_until;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
-
-fn header() -> String {
-    std::fs::read_to_string(root().join("include/ephapse.h")).unwrap()
-}
-
-/// The header without comments and without what is for the preprocessor.
-fn code() -> String {
-    let (mut code, header) = (String::new(), header());
-    for (index, part) in header.split("/*").enumerate() {
-        code.push_str(if index == 0 { part } else { part.split_once("*/").unwrap().1 });
-    }
-    let lines: Vec<_> = code.lines().filter(|line| !line.starts_with('#')).collect();
-    lines.join(" ")
-}
-
-/// The functions that the header declares and does not define itself.
-fn declared() -> BTreeSet<String> {
-    let code = code();
-    let statements = code.split(';').filter(|it| !it.contains("typedef") && !it.contains("inline"));
-    let name = |it: &str| {
-        let before = it.split_once('(')?.0;
-        Some(before.rsplit([' ', '*']).next()?.to_owned())
-    };
-    statements.filter_map(name).filter(|name| name.starts_with("eph_")).collect()
-}
+use std::process::{Child, Command};
 
 #[test]
 fn it_is_clean_in_c99_and_in_cpp17() {
@@ -53,7 +38,7 @@ fn the_library_exports_what_it_declares_and_nothing_else() {
     let exported: BTreeSet<_> =
         text.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect();
     assert_eq!(exported, declared());
-    assert_eq!(exported.len(), 54);
+    assert_eq!(exported.len(), 56);
     let output = succeed(Command::new("readelf").arg("-d").arg(built("libephapse_ffi.so")));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("soname: [libephapse.so.0]"), "{text}");
@@ -68,7 +53,7 @@ fn the_library_exports_what_it_declares_and_nothing_else() {
 fn signatures_are_the_same_on_both_sides() {
     let rust = rust_signatures();
     let c = c_signatures();
-    assert_eq!(rust.len(), 54);
+    assert_eq!(rust.len(), 56);
     assert_eq!(c, rust);
 }
 
@@ -125,4 +110,72 @@ fn rust_signatures() -> Signatures {
         }
     }
     found
+}
+
+/// The pieces of code at the top of the header, in their order.
+fn examples() -> Vec<String> {
+    let header = header();
+    let top = header.split_once("WORDS").unwrap().0;
+    let mut pieces = vec![String::new()];
+    for line in top.lines() {
+        match line.strip_prefix(" *     ") {
+            Some(code) => *pieces.last_mut().unwrap() += &format!("{code}\n"),
+            None if line == " *" => {}
+            None => pieces.push(String::new()),
+        }
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+/// The two processes that the header shows: one program, which is each of them in turn.
+#[test]
+fn its_examples_work() {
+    let place = Place::new();
+    let [declarations, publishes, subscribes] = &examples()[..] else { panic!("{:?}", examples()) };
+    let program = format!(
+        "{declarations}
+         #include <stdio.h>
+         #include <stdlib.h>
+         static void die(const char *why) {{ fputs(why, stderr); exit(1); }}
+         static void steer(const double *position, float heading) {{
+             exit(position[2] == 2.0 && heading == 0.5f ? 0 : 1);
+         }}
+         static void publish(void) {{\n{publishes}}}
+         static void subscribe(void) {{\n{subscribes}}}
+         int main(int argc, char **argv) {{
+             (void)argv;
+             if (argc > 1) publish(); else subscribe();
+             return argc > 1 ? 0 : 1;
+         }}"
+    );
+    let source = place.path().join("shown.c");
+    std::fs::write(&source, program).unwrap();
+    let program = place.program(source.to_str().unwrap(), &SANITIZED);
+    let domain = Domain::at(place.domain("shown"));
+    let _supervisor = Supervisor::bind(domain.clone()).unwrap().spawn().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        // What is shown frees nothing: its processes go on for ever, or end.
+        command.args(args).env("EPHAPSE_DIR", domain.path()).env("ASAN_OPTIONS", "detect_leaks=0");
+        command
+    };
+    let mut planner = Ended(run(&[]).spawn().unwrap());
+    // It has subscribed when somebody who publishes on such a subject has it for a receiver.
+    let watcher = Hub::builder("watcher").domain(domain.clone()).connect().unwrap();
+    let probe = watcher.raw_publisher("robot.probe").unwrap();
+    wait_until("the subscription", || probe.receivers() == 1);
+    succeed(&mut run(&["publishes"]));
+    assert!(planner.0.wait().unwrap().success());
+}
+
+/// A process that is killed if the test ends before it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

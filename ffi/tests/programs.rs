@@ -3,7 +3,14 @@
 
 mod common;
 
+#[path = "../../tests/common/random.rs"]
+#[allow(dead_code)] // shared with the library's own tests
+mod random;
+
+use common::header::{check_documented, declared, errors};
 use common::{Place, checks, run};
+use random::seed_for;
+use std::collections::BTreeSet;
 
 #[test]
 fn every_function_does_what_the_header_says() {
@@ -13,18 +20,12 @@ fn every_function_does_what_the_header_says() {
 }
 
 #[test]
-fn every_error_is_told_by_its_number() {
-    let place = Place::new();
-    let program = place.program("tests/c/errors.c", checks());
-    run(&program, &[&place.domain("domain")]);
-}
-
-#[test]
 fn a_forked_child_disturbs_nothing() {
     let place = Place::new();
-    // Without AddressSanitizer, whose allocator has locks that a child may find taken.
-    let program = place.program("tests/c/forks.c", &[]);
-    run(&program, &[&place.domain("domain")]);
+    for (flags, domain) in [(checks(), "checked"), (&[], "at any time")] {
+        let program = place.program("tests/c/forks.c", flags);
+        run(&program, &[&place.domain(domain)]);
+    }
 }
 
 #[test]
@@ -34,17 +35,26 @@ fn threads_share_nothing_by_accident() {
     run(&program, &[&place.domain("domain")]);
 }
 
-/// What is not freed because its handle or event was overwritten is still in the table, so the
-/// sanitizer finds only what is really lost.
+/// What is not freed because its handle was overwritten is still in the table, so the sanitizer finds
+/// only what is really lost.
 #[test]
 fn random_calls_do_no_harm() {
     let place = Place::new();
     let program = place.program("tests/c/fuzz.c", checks());
     let runs = std::env::var("EPHAPSE_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let first = u64::from(std::process::id());
+    let first = seed_for("random calls") % (1 << 32);
+    let errors = errors();
+    let mut called = BTreeSet::new();
     for seed in first..first + runs {
-        let domain = place.domain(&format!("fuzz-{seed}"));
+        let (domain, threads) = (place.domain(&format!("fuzz-{seed}")), 1 + seed % 4);
         // The seed is part of the command, which is shown if it fails.
-        run(&program, &[&domain, &seed.to_string(), "20000"]);
+        let args = [&domain[..], &seed.to_string(), "20000", &threads.to_string()];
+        let output = String::from_utf8(run(&program, &args).stdout).unwrap();
+        let lines: Vec<_> = output.lines().map(|line| line.split(' ').collect()).collect();
+        called.extend(lines.iter().map(|line: &Vec<_>| line[0].to_owned()));
+        let error = |number: &str| errors.iter().find(|(_, known)| known.to_string() == number);
+        let given = lines.iter().filter_map(|line| Some((&error(line[1])?.0[..], line[0])));
+        check_documented(given);
     }
+    assert_eq!(called, declared(), "each function of the header has its call in fuzz_calls.h");
 }

@@ -77,6 +77,11 @@ pub trait Event: Schema + Archive {
     };
 }
 
+/// The words of a header.
+pub(crate) const SEQUENCE: usize = 0;
+pub(crate) const SCHEMA: usize = 1;
+pub(crate) const TIMESTAMP: usize = 2;
+
 /// The header of an event, without the commit word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -96,20 +101,17 @@ impl Header {
         header[16..24].copy_from_slice(&self.timestamp.to_le_bytes());
     }
 
-    /// Reads the header of a body of at least [`HEADER_BYTES`].
+    /// Reads one word of the header of a body of at least [`HEADER_BYTES`].
     ///
     /// # Safety
     ///
     /// `body` must point to that many readable bytes, aligned to eight.
     #[inline(always)]
-    pub(crate) unsafe fn read(body: *const u8) -> Self {
-        let word = |index: usize| {
-            // SAFETY: inside of the header, by the caller's promise.
-            let word = unsafe { body.cast::<u64>().add(index) };
-            // SAFETY: readable and aligned; volatile, because it is read once, whatever the other
-            // process may do to it, and only the value is used.
-            u64::from_le(unsafe { word.read_volatile() })
-        };
-        Self { sequence: word(0), schema: word(1), timestamp: word(2) }
+    pub(crate) unsafe fn read_word(body: *const u8, word: usize) -> u64 {
+        // SAFETY: inside of the header, by the caller's promise.
+        let word = unsafe { body.cast::<u64>().add(word) };
+        // SAFETY: readable and aligned; volatile, because it is read once, whatever the other
+        // process may do to it, and only the value is used.
+        u64::from_le(unsafe { word.read_volatile() })
     }
 }

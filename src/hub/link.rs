@@ -1,6 +1,7 @@
 //! The sending half of a link.
 
 use super::batch::Batch;
+use super::bus::{Content, Typed};
 use super::control::Control;
 use super::state::{HubShared, LinkId, LinkShared, LinkState};
 use super::tally::LinkTally;
@@ -87,7 +88,7 @@ impl Link {
     /// [`SendError`]; `Full` means now, not for ever.
     #[inline(always)]
     pub fn try_send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        if self.put_at_once(event) { Ok(()) } else { self.put(event, &[]).map_err(|f| f.error) }
+        self.try_send_content(&Typed(event))
     }
 
     /// As [`try_send`](Self::try_send), waiting for room until `timeout` has passed.
@@ -100,7 +101,7 @@ impl Link {
         event: &T,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_by(event, &[], super::after(timeout))
+        self.send_by(&Typed(event), &[], super::after(timeout))
     }
 
     /// As [`try_send`](Self::try_send), waiting for room for as long as the other side lives.
@@ -110,7 +111,7 @@ impl Link {
     /// [`SendError`], never `Full`.
     #[inline(always)]
     pub fn send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        if self.put_at_once(event) { Ok(()) } else { self.send_by(event, &[], None) }
+        self.send_content(&Typed(event))
     }
 
     /// As [`try_send`](Self::try_send), with an extension, which takes its room in the ring.
@@ -123,7 +124,7 @@ impl Link {
         event: &T,
         extension: &Extension,
     ) -> Result<(), SendError> {
-        self.put(event, extension.bytes()).map_err(|failure| failure.error)
+        self.put(&Typed(event), extension.bytes()).map_err(|failure| failure.error)
     }
 
     /// As [`send_timeout`](Self::send_timeout), with an extension.
@@ -137,7 +138,7 @@ impl Link {
         extension: &Extension,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_by(event, extension.bytes(), super::after(timeout))
+        self.send_by(&Typed(event), extension.bytes(), super::after(timeout))
     }
 
     /// As [`send`](Self::send), with an extension.
@@ -150,18 +151,31 @@ impl Link {
         event: &T,
         extension: &Extension,
     ) -> Result<(), SendError> {
-        self.send_by(event, extension.bytes(), None)
+        self.send_by(&Typed(event), extension.bytes(), None)
+    }
+
+    #[inline(always)]
+    pub(super) fn try_send_content<C: Content>(&mut self, content: &C) -> Result<(), SendError> {
+        if self.put_at_once(content) {
+            return Ok(());
+        }
+        self.put(content, &[]).map_err(|failure| failure.error)
+    }
+
+    #[inline(always)]
+    pub(super) fn send_content<C: Content>(&mut self, content: &C) -> Result<(), SendError> {
+        if self.put_at_once(content) { Ok(()) } else { self.send_by(content, &[], None) }
     }
 
     #[cold]
-    fn send_by<T: Event>(
+    pub(super) fn send_by<C: Content>(
         &mut self,
-        event: &T,
+        content: &C,
         extension: &[u8],
         by: Option<Instant>,
     ) -> Result<(), SendError> {
         loop {
-            match self.put(event, extension) {
+            match self.put(content, extension) {
                 Err(Failure { error: SendError::Full, body }) => self.wait_for_room(body, by)?,
                 result => return result.map_err(|failure| failure.error),
             }
@@ -170,45 +184,45 @@ impl Link {
 
     /// The hot path: `false`, and nothing done, if anything at all stands in the way.
     #[inline(always)]
-    fn put_at_once<T: Event>(&mut self, event: &T) -> bool {
-        let payload = self.encoder.loan_for::<T>();
+    pub(super) fn put_at_once<C: Content>(&mut self, content: &C) -> bool {
+        let payload = content.loan(&self.encoder);
         self.usable()
             && self.writer.has_room(HEADER_BYTES + payload)
-            && self.put_into(event, &[], payload)
+            && self.put_into(content, &[], payload)
     }
 
     /// Puts an event into the ring; on failure also says for how long a body there was no room.
     #[cold]
-    fn put<T: Event>(&mut self, event: &T, extension: &[u8]) -> Result<(), Failure> {
+    pub(super) fn put<C: Content>(&mut self, content: &C, extension: &[u8]) -> Result<(), Failure> {
         self.check()?;
         let max = self.max_payload().saturating_sub(extension.len());
-        let mut payload = self.encoder.loan_for::<T>();
+        let mut payload = content.loan(&self.encoder);
         loop {
             let body = HEADER_BYTES + extension.len() + payload;
             if let Err(error) = self.writer.reserve(body) {
                 return Err(self.failure(error, body));
             }
-            if self.put_into(event, extension, payload) {
+            if self.put_into(content, extension, payload) {
                 return Ok(());
             }
             payload = self
                 .encoder
                 .more(payload, max)
-                .ok_or(SendError::Unserialisable { name: T::NAME, max })?;
+                .ok_or(SendError::Unserialisable { name: content.name(), max })?;
         }
     }
 
     /// Puts an event where there is room for `payload` bytes of it; `false` if that is not enough.
     #[inline(always)]
-    fn put_into<T: Event>(&mut self, event: &T, extension: &[u8], payload: usize) -> bool {
+    fn put_into<C: Content>(&mut self, content: &C, extension: &[u8], payload: usize) -> bool {
         let start = HEADER_BYTES + extension.len();
         let mut loan = self.writer.loan_reserved(start + payload);
-        let Some(len) = self.encoder.encode(event, &mut loan[start..]) else {
+        let Some(len) = content.fill(&mut self.encoder, &mut loan[start..]) else {
             return false;
         };
         loan[HEADER_BYTES..start].copy_from_slice(extension);
         let timestamp = if self.timestamps { Timestamp::now().ticks() } else { 0 };
-        Header { sequence: self.next, schema: T::SCHEMA, timestamp }.write(&mut loan);
+        Header { sequence: self.next, schema: content.schema(), timestamp }.write(&mut loan);
         let kind = if extension.is_empty() { Kind::Plain } else { Kind::Extended };
         loan.commit(start + len, kind, NO_SUBJECT);
         self.next += 1;

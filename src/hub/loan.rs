@@ -1,5 +1,6 @@
 //! Raw bytes: written in the ring, or copied into it.
 
+use super::bus::RawEvent;
 use super::link::Link;
 use super::tally::LinkTally;
 use crate::event::{HEADER_BYTES, Header, NO_SUBJECT, RAW_SCHEMA, Timestamp};
@@ -18,10 +19,7 @@ impl Link {
     ///
     /// As [`try_send`](Self::try_send).
     pub fn try_send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        let mut loan = self.try_loan(bytes.len())?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
+        self.try_send_raw(&RawEvent::bytes(RAW_SCHEMA, bytes))
     }
 
     /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room until `timeout` has passed.
@@ -30,10 +28,7 @@ impl Link {
     ///
     /// As [`send_timeout`](Self::send_timeout).
     pub fn send_bytes_timeout(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), SendError> {
-        let mut loan = self.loan_timeout(bytes.len(), timeout)?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
+        self.send_raw_timeout(&RawEvent::bytes(RAW_SCHEMA, bytes), timeout)
     }
 
     /// As [`try_send_bytes`](Self::try_send_bytes), waiting for room while the other side lives.
@@ -42,10 +37,68 @@ impl Link {
     ///
     /// As [`send`](Self::send).
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        let mut loan = self.loan(bytes.len())?;
-        loan.copy_from_slice(bytes);
-        loan.send();
-        Ok(())
+        self.send_raw(&RawEvent::bytes(RAW_SCHEMA, bytes))
+    }
+
+    /// Sends an event of any schema; otherwise as [`try_send`](Self::try_send).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    #[inline(always)]
+    pub fn try_send_raw(&mut self, event: &RawEvent<'_>) -> Result<(), SendError> {
+        match self.send_raw_at_once(event) {
+            true => Ok(()),
+            false => self.try_send_raw_slowly(*event),
+        }
+    }
+
+    /// As [`try_send_raw`](Self::try_send_raw), waiting for room until `timeout` has passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    #[inline(always)]
+    pub fn send_raw_timeout(
+        &mut self,
+        event: &RawEvent<'_>,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        match self.send_raw_at_once(event) {
+            true => Ok(()),
+            false => self.send_raw_by(*event, super::after(timeout)),
+        }
+    }
+
+    /// As [`try_send_raw`](Self::try_send_raw), waiting for room while the other side lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline(always)]
+    pub fn send_raw(&mut self, event: &RawEvent<'_>) -> Result<(), SendError> {
+        match self.send_raw_at_once(event) {
+            true => Ok(()),
+            false => self.send_raw_by(*event, None),
+        }
+    }
+
+    // These take it by value: where it is needed by reference it must be in memory, and to be written
+    // there takes longer than all else that is done with it.
+
+    #[cold]
+    fn try_send_raw_slowly(&mut self, event: RawEvent<'_>) -> Result<(), SendError> {
+        self.put(&event, event.extension_bytes()).map_err(|failure| failure.error)
+    }
+
+    #[cold]
+    fn send_raw_by(&mut self, event: RawEvent<'_>, by: Option<Instant>) -> Result<(), SendError> {
+        self.send_by(&event, event.extension_bytes(), by)
+    }
+
+    #[inline(always)]
+    fn send_raw_at_once(&mut self, event: &RawEvent<'_>) -> bool {
+        event.extension_bytes().is_empty() && self.put_at_once(event)
     }
 
     /// A place for `len` bytes in the ring, to be written and then sent: nothing is copied.

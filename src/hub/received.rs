@@ -43,7 +43,7 @@ impl<'a> Received<'a> {
 
     /// The same, after a look at when it was sent; and whether its reader slept for it.
     pub(super) fn looked_at(self, slept: bool) -> Self {
-        let timestamp = self.header().timestamp;
+        let timestamp = self.header(event::TIMESTAMP);
         self.inlet.tally.look(timestamp, slept);
         self
     }
@@ -57,9 +57,9 @@ impl<'a> Received<'a> {
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn header(&self) -> Header {
+    fn header(&self, word: usize) -> u64 {
         // SAFETY: the body has at least a header, as both constructors require; bodies are aligned to eight.
-        unsafe { Header::read(self.body) }
+        unsafe { Header::read_word(self.body, word) }
     }
 
     /// The link that it came over.
@@ -78,21 +78,21 @@ impl<'a> Received<'a> {
     #[inline(always)]
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.header().sequence
+        self.header(event::SEQUENCE)
     }
 
     /// The hash of its type; [`RAW_SCHEMA`](crate::event::RAW_SCHEMA) for raw bytes.
     #[inline(always)]
     #[must_use]
     pub fn schema(&self) -> u64 {
-        self.header().schema
+        self.header(event::SCHEMA)
     }
 
     /// When it was sent, if the sender says so.
     #[inline(always)]
     #[must_use]
     pub fn timestamp(&self) -> Option<Timestamp> {
-        Timestamp::from_ticks(self.header().timestamp)
+        Timestamp::from_ticks(self.header(event::TIMESTAMP))
     }
 
     /// Whether it is a `T`.

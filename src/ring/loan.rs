@@ -25,7 +25,7 @@ impl<'a, M: Memory> Loan<'a, M> {
     /// # Panics
     ///
     /// If `len` is more than was loaned.
-    #[inline]
+    #[inline(always)] // to move a struct that was just written stalls
     pub fn commit(self, len: usize, kind: Kind, tag: u32) {
         assert!(len <= self.max_len, "committed {len} bytes of a loan of {}", self.max_len);
         self.writer.publish(CommitWord { len, kind, tag });

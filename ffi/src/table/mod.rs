@@ -1,49 +1,43 @@
-//! Handles: numbers (`numbers`) that C holds as if they were pointers, and what they stand for.
+//! Handles: numbers (`numbers`) that C holds as if they were pointers, and what they stand for
+//! (`slots`).
 //!
 //! No memory is at such an address, and nothing is ever read there: a handle that is NULL, torn,
-//! made up, of another kind, or whose slot has gone on to another generation is found out by
-//! comparing numbers. Whoever uses a slot has its turn (`turn`): two threads that use a handle at
-//! the same time against the rules do not meet in what it stands for, and the second one is told.
+//! made up, of another kind, or whose slot has something else in it now is found out by comparing
+//! numbers. Whoever uses a slot has its turn (`turn`): two threads that use a handle at the same time
+//! against the rules do not meet in what it stands for, and the second one is told.
 //!
 //! An event or a loan is *lent*: a part of what a handle stands for, which is not touched until it
-//! is given back. Its handle has the number of times that the slot has lent something in the place
-//! of the generation.
+//! is given back. It has a handle of its own. Each slot says by which one handle it is open: by that
+//! of what is in it, by that of what this has lent, or by none. So what nearly always happens is one
+//! comparison; why it fails is found out elsewhere.
 //!
 //! There is no lock: a child that is forked while a thread is in here finds nothing locked. What it
-//! has inherited it must not use (threads that it lacks may have been inside), and `BIRTH` is how
-//! that is seen.
+//! has inherited it must not use (threads that it lacks may have been inside). Nothing of that is its
+//! turn, because its threads are new (`turn`); so only who is about to have a turn anew asks when
+//! the slot was filled.
 //!
 //! # Safety
 //!
-//! What a slot holds is reached only by who has its turn and has found it *idle*, and what it has lent
-//! by who has found it *lent*; a slot that is *free* only by who has made it *busy*. Objects are boxed
-//! and stay where they are until they are freed, which is possible in the stage *idle* alone, so what
-//! is lent may refer to them.
+//! What a slot holds is reached only by who has its turn and has found it open by its handle, and
+//! what it has lent by who has found it open by the handle of that; a slot that is not taken only by
+//! who takes it. Objects are boxed and stay where they are until they are freed, which is possible
+//! only while nothing is lent, so what is lent may refer to them.
 
 #![allow(unsafe_code)]
 
 mod numbers;
-mod turn;
+mod slots;
 
-use self::numbers::{
-    BUSY, FREE, IDLE, LENT, following, generation_of, handle, kind_of, stage_of, state, times_lent,
-    with_stage,
-};
-use self::turn::{Inside, Owner};
+use self::slots::{SHUT, Slot, slot_of};
 use crate::codes::Code;
 use crate::fault::Fault;
 use crate::memory::Plain;
-use crate::objects::{KIND_ANSWER, Lent, Object, Stored};
-use std::cell::UnsafeCell;
+use crate::objects::{KIND_ANSWER, KIND_EVENT, KIND_LOAN, Lent, Object, Stored};
+use crate::turn::{self, Inside};
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-
-/// Slots that are made at once.
-const CHUNK: usize = 64;
-/// All handles of a process: more than it can have descriptors for.
-const CHUNKS: usize = 1024;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A handle of C's.
 #[repr(transparent)]
@@ -60,27 +54,6 @@ impl<T> Copy for Handle<T> {}
 // SAFETY: a pointer, of which every value is harmless: it is only compared.
 unsafe impl<T> Plain for Handle<T> {}
 
-#[derive(Default)]
-#[repr(align(128))] // of two threads with neighbouring slots neither takes the other's line
-struct Slot {
-    owner: Owner,
-    /// Changes by who has the turn, or has made a free slot busy.
-    state: AtomicU64,
-    /// `BIRTH` when it was filled.
-    birth: AtomicU32,
-    object: UnsafeCell<Option<Object>>,
-    lent: UnsafeCell<Option<Lent>>,
-}
-
-// SAFETY: see the top of the file; what is in a slot may be used by one thread after another.
-unsafe impl Sync for Slot {}
-
-static TABLE: [AtomicPtr<[Slot; CHUNK]>; CHUNKS] =
-    [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
-
-/// Where to begin to look for a free slot.
-static HINT: AtomicUsize = AtomicUsize::new(0);
-
 /// Counts forks: how often this process has been born.
 static BIRTH: AtomicU32 = AtomicU32::new(0);
 
@@ -93,147 +66,155 @@ fn count_forks() {
     extern "C" fn in_child() {
         // Relaxed: as above.
         BIRTH.fetch_add(1, Ordering::Relaxed);
+        turn::all_seats_are_new();
     }
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the function only adds to an atomic.
+        // SAFETY: the function only stores to atomics and to a number of its thread.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
-}
-
-/// The number, slot and kind that a handle names, and its slot if there is one.
-#[inline(always)]
-fn decode(handle: u64) -> Result<(u64, u64, usize, &'static Slot), Fault> {
-    if handle == 0 {
-        return Err(Fault::new(Code::Invalid, "the handle is NULL"));
-    }
-    let known = numbers::parts(handle).and_then(|parts| Some((parts, slot_at(parts.2)?)));
-    match known {
-        Some(((number, kind, index), slot)) => Ok((number, kind, index, slot)),
-        None => Err(Fault::new(Code::Handle, "that is not a handle of this library")),
-    }
-}
-
-#[inline(always)]
-fn slot_at(index: usize) -> Option<&'static Slot> {
-    // SYNC(chunk): pairs with the exchange in `chunk_for`.
-    let chunk = TABLE.get(index / CHUNK)?.load(Ordering::Acquire);
-    // SAFETY: NULL, or a chunk that was made in a box, with shared access only, and never goes away.
-    let chunk = unsafe { chunk.as_ref() }?;
-    Some(&chunk[index % CHUNK])
-}
-
-/// The slot of this number, made if it is not there yet.
-fn slot_for(index: usize) -> Option<&'static Slot> {
-    if let Some(slot) = slot_at(index) {
-        return Some(slot);
-    }
-    let entry = TABLE.get(index / CHUNK)?;
-    let new = Box::into_raw(Box::new(std::array::from_fn(|_| Slot::default())));
-    // SYNC(chunk): pairs with the load in `slot_at`.
-    let order = (Ordering::AcqRel, Ordering::Acquire);
-    if entry.compare_exchange(ptr::null_mut(), new, order.0, order.1).is_err() {
-        // SAFETY: another thread was quicker, so nobody has seen ours.
-        drop(unsafe { Box::from_raw(new) });
-    }
-    slot_at(index)
 }
 
 /// Takes something in, and gives its handle.
 pub(crate) fn insert<T: Stored>(object: T) -> Result<Handle<T>, Fault> {
     count_forks();
-    // Relaxed: a wrong hint costs a longer way.
-    let hint = HINT.load(Ordering::Relaxed);
-    for look in 0..CHUNK * CHUNKS {
-        let index = (hint + look) % (CHUNK * CHUNKS);
-        let Some(slot) = slot_for(index) else { break };
-        // Relaxed: looked at again by the exchange.
-        let before = slot.state.load(Ordering::Relaxed);
-        if stage_of(before) != FREE || !slot.try_fill(before) {
-            continue;
-        }
-        // Relaxed: as above; `birth` is looked at by who has the handle, which is not made yet.
-        HINT.store(index + 1, Ordering::Relaxed);
-        slot.birth.store(birth(), Ordering::Relaxed);
-        let generation = generation_of(before);
-        // SAFETY: we have made it busy.
-        unsafe { *slot.object.get() = Some(object.into_object()) };
-        slot.set_state(state(generation, times_lent(before), T::KIND, IDLE));
-        let handle = handle(generation, index, T::KIND);
-        return Ok(Handle(ptr::without_provenance_mut(handle as usize)));
-    }
-    Err(Fault::new(Code::Limit, "the limit of 65536 handles of a process is reached"))
-}
-
-impl Slot {
-    /// Makes a free slot busy, if it is still in this state.
-    fn try_fill(&self, before: u64) -> bool {
-        let busy = with_stage(before, BUSY);
-        // SYNC(state): pairs with the release in `set_state`. Relaxed: who fails looks at nothing.
-        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-        self.state.compare_exchange(before, busy, acquire, relaxed).is_ok()
-    }
-
-    #[inline(always)]
-    fn set_state(&self, state: u64) {
-        // SYNC(state): pairs with the acquires in `try_fill` and `try_enter`.
-        self.state.store(state, Ordering::Release);
-    }
-
-    /// The turn, if it is in this state and nobody uses it.
-    #[inline(always)]
-    fn try_enter(&'static self, index: usize, wanted: u64) -> Option<Turn> {
-        let inside = self.owner.enter()?;
-        // SYNC(state): pairs with the release in `set_state`: another thread may have filled it.
-        let is_wanted = self.state.load(Ordering::Acquire) == wanted;
-        is_wanted.then_some(Turn { slot: self, index, state: wanted, _inside: inside })
-    }
+    let none = || Fault::new(Code::Limit, "the limit of 65536 handles of a process is reached");
+    let slot = slots::take().ok_or_else(none)?;
+    // Relaxed: looked at by who has the handle, which is not made yet.
+    slot.birth.store(birth(), Ordering::Relaxed);
+    let handle = numbers::of_kind(slot.filled_as.load(Ordering::Relaxed), T::KIND);
+    slot.filled_as.store(handle, Ordering::Relaxed);
+    let lent_as = numbers::of_kind(slot.lent_as.load(Ordering::Relaxed), T::LENDS);
+    slot.lent_as.store(lent_as, Ordering::Relaxed);
+    // SAFETY: we have taken it.
+    unsafe { *slot.object.get() = Some(object.into_object()) };
+    slot.open(handle);
+    Ok(Handle(ptr::without_provenance_mut(handle as usize)))
 }
 
 /// The right to use a slot, until it is dropped.
 struct Turn {
     slot: &'static Slot,
-    index: usize,
-    state: u64,
-    _inside: Inside,
+    inside: Inside,
 }
 
 impl Turn {
-    #[inline(always)]
-    fn set_state(&mut self, state: u64) {
-        self.state = state;
-        self.slot.set_state(state);
+    /// Takes what is in the slot out, and gives that to whoever wants one. Nothing is lent.
+    fn empty(self) -> Option<Object> {
+        // SAFETY: it is our turn, and nothing refers to what is in the slot.
+        let object = unsafe { &mut *self.slot.object.get() }.take();
+        self.slot.give_back(self.inside);
+        object
     }
 
-    /// Gives the slot, which is empty, to whoever wants one. Busy until we are outside: the next
-    /// one that uses it must not find us in it.
-    fn vacate(self) {
-        let Self { slot, state: now, _inside: inside, .. } = self;
-        let (generation, times) = (following(generation_of(now)), times_lent(now));
-        slot.set_state(state(generation, times, 0, BUSY));
-        drop(inside);
-        slot.set_state(state(generation, times, 0, FREE));
+    /// The turn at the slot of a handle, if that is the one by which it is open and nobody uses it.
+    #[inline(always)]
+    fn take(handle: u64, kind: u64) -> Result<Self, Fault> {
+        // SYNC(open): pairs with the release in `Slot::open`. One look is enough: if we had the last
+        // turn, nobody has opened it since but who has filled it, and nobody has used it.
+        if numbers::kind_of(handle) == kind
+            && let Some(slot) = slot_of(handle)
+            && slot.open.load(Ordering::Acquire) == handle
+            && let Some(inside) = slot.owner.enter()
+        {
+            return Ok(Self { slot, inside });
+        }
+        Self::take_anew(handle, kind)
     }
+
+    /// The same for who has not had the last turn, or has no right to have it.
+    #[cold]
+    #[inline(never)]
+    fn take_anew(handle: u64, kind: u64) -> Result<Self, Fault> {
+        let slot = named(handle)?;
+        // Relaxed: looked at again when it is our turn. Who has no right takes it from nobody.
+        let is_open = || slot.open.load(Ordering::Relaxed) == handle;
+        let ours = slot.birth.load(Ordering::Relaxed) == birth();
+        if is_open()
+            && ours
+            && numbers::kind_of(handle) == kind
+            && let Some(inside) = slot.owner.enter_slowly()
+        {
+            // SYNC(open): pairs with the release in `Slot::open`: another thread may have filled it.
+            if slot.open.load(Ordering::Acquire) == handle {
+                return Ok(Self { slot, inside });
+            }
+        }
+        Err(why_not(slot, handle, kind))
+    }
+}
+
+/// The slot that a handle names.
+fn named(handle: u64) -> Result<&'static Slot, Fault> {
+    if handle == SHUT {
+        return Err(Fault::new(Code::Invalid, "the handle is NULL"));
+    }
+    let none = || Fault::new(Code::Handle, "that is not a handle of this library");
+    slot_of(handle).filter(|_| numbers::is_handle(handle)).ok_or_else(none)
+}
+
+/// Why a slot could not be used by a handle. It may have changed in between, so it is in use if
+/// nothing else is wrong with it.
+#[cold]
+fn why_not(slot: &Slot, handle: u64, kind: u64) -> Fault {
+    let is_lent = kind == KIND_EVENT || kind == KIND_LOAN;
+    // Relaxed: the answer is about a moment that is over.
+    let open = slot.open.load(Ordering::Relaxed);
+    let (code, why) = if is_lent && (numbers::kind_of(handle) != kind || open != handle) {
+        (Code::Handle, "the event or loan has been given back, or never was one")
+    } else if numbers::kind_of(handle) != kind {
+        (Code::Handle, "the handle is of another kind")
+    } else if !is_lent && slot.filled_as.load(Ordering::Relaxed) != handle {
+        (Code::Handle, "what the handle stood for has been freed")
+    } else if slot.birth.load(Ordering::Relaxed) != birth() {
+        (Code::Forked, "it is the parent's, from before fork; open a new one")
+    } else if open == slot.lent_as.load(Ordering::Relaxed) && !is_lent {
+        (Code::Busy, "it has given an event or a loan that has not been given back")
+    } else {
+        (Code::Busy, "another thread uses it, or a function that it has called")
+    };
+    Fault::new(code, why)
 }
 
 impl<T: Stored> Handle<T> {
     /// What it stands for, for the time of a call.
     #[inline(always)]
     pub(crate) fn enter(self) -> Result<Using<T>, Fault> {
-        let (generation, kind, index, slot) = decode(self.0.addr() as u64)?;
-        // Relaxed: looked at again when it is our turn.
-        let now = slot.state.load(Ordering::Relaxed);
-        let wanted = state(generation, times_lent(now), T::KIND, IDLE);
-        let ours = slot.birth.load(Ordering::Relaxed) == birth();
-        let possible = ours && kind == T::KIND && now == wanted;
-        let turn = if possible { slot.try_enter(index, wanted) } else { None };
-        let Some(turn) = turn else { return Err(why_not(slot, generation, kind, T::KIND)) };
-        // SAFETY: it is our turn.
-        let object = unsafe { &mut *slot.object.get() };
+        let handle = self.0.addr() as u64;
+        let turn = Turn::take(handle, T::KIND)?;
+        // SAFETY: it is our turn, and the slot is open by a handle of what is in it: what that lends
+        // has handles of other kinds.
+        let object = unsafe { &mut *turn.slot.object.get() };
         match object.as_mut().and_then(T::of) {
             Some(object) => Ok(Using { object, turn }),
-            None => Err(Fault::internal("a slot holds another kind than it says")),
+            None => Err(why_not(turn.slot, handle, T::KIND)),
         }
+    }
+
+    /// The same after giving back an event or loan of its own, if this is its handle: all in one turn.
+    #[inline(always)]
+    pub(crate) fn enter_after(self, lent: u64) -> Option<Using<T>> {
+        let handle = self.0.addr() as u64;
+        let slot = slot_of(handle)?;
+        // Relaxed: it changes by whose turn it is, and what is open by `lent` is what it has lent.
+        let is_ours = slot.filled_as.load(Ordering::Relaxed) == handle;
+        let kinds = [handle, lent].map(numbers::kind_of);
+        if !is_ours || kinds != [T::KIND, T::LENDS] {
+            return None;
+        }
+        // SYNC(open): as in `Turn::take`.
+        let inside = match slot.open.load(Ordering::Acquire) == lent {
+            true => slot.owner.enter()?,
+            false => return None,
+        };
+        // SAFETY: it is our turn, and the slot is open by the handle of what is lent.
+        if let Some(lent) = unsafe { &mut *slot.lent.get() }.take() {
+            lent.end();
+        }
+        slot.open(handle);
+        // SAFETY: it is our turn, and the slot is open by the handle of what is in it.
+        let object = T::of(unsafe { &mut *slot.object.get() }.as_mut()?)?;
+        Some(Using { object, turn: Turn { slot, inside } })
     }
 
     /// Frees what it stands for. NULL is allowed, and nothing happens.
@@ -242,32 +223,8 @@ impl<T: Stored> Handle<T> {
             return Ok(());
         }
         let Using { turn, .. } = self.enter()?;
-        // SAFETY: it is our turn, and nothing is lent.
-        let object = unsafe { &mut *turn.slot.object.get() }.take();
-        // Relaxed: see `insert`.
-        HINT.store(turn.index, Ordering::Relaxed);
-        turn.vacate();
-        drop(object);
+        drop(turn.empty());
         Ok(())
-    }
-}
-
-/// Why a slot could not be used. It may have changed in between, so it is in use if nothing else is
-/// wrong with it.
-#[cold]
-fn why_not(slot: &Slot, generation: u64, kind: u64, wanted: u64) -> Fault {
-    // Relaxed: the answer is about a moment that is over.
-    let now = slot.state.load(Ordering::Relaxed);
-    if kind != wanted {
-        Fault::new(Code::Handle, "the handle is of another kind")
-    } else if generation_of(now) != generation || kind_of(now) != kind {
-        Fault::new(Code::Handle, "what the handle stood for has been freed")
-    } else if slot.birth.load(Ordering::Relaxed) != birth() {
-        Fault::new(Code::Forked, "it was opened before fork, by the parent; open a new one")
-    } else if stage_of(now) == LENT {
-        Fault::new(Code::Busy, "it has given an event or a loan that has not been given back")
-    } else {
-        Fault::new(Code::Busy, "another thread uses it, or a function that it has called")
     }
 }
 
@@ -293,20 +250,36 @@ impl<T> DerefMut for Using<T> {
 }
 
 impl<T> Using<T> {
-    /// Lends a part of it, until that is given back. `borrow` is told the part's handle, so that it
-    /// can write what C gets to see where C wants it: to copy a struct that was just written stalls.
+    /// To lend a part of it: what it is, and what is told when the part has been taken from it. (No
+    /// closure: those are not always inlined, and to return what is lent through memory stalls.)
     #[inline(always)]
-    pub(crate) fn lend(
-        self,
-        kind: u64,
-        borrow: impl FnOnce(&'static mut T, u64) -> Result<Lent, Fault>,
-    ) -> Result<(), Fault> {
-        let Self { object, mut turn } = self;
-        let times = following(times_lent(turn.state));
-        let lent = borrow(object, handle(times, turn.index, kind))?;
-        // SAFETY: it is our turn.
-        unsafe { *turn.slot.lent.get() = Some(lent) };
-        turn.set_state(state(generation_of(turn.state), times, kind_of(turn.state), LENT));
+    pub(crate) fn lend(self) -> (&'static mut T, Lending) {
+        let Self { object, turn } = self;
+        // Relaxed: it changes by whose turn it is.
+        let handle = numbers::following(turn.slot.lent_as.load(Ordering::Relaxed));
+        (object, Lending { handle, turn })
+    }
+}
+
+/// That something is about to be lent. Dropping it lends nothing.
+pub(crate) struct Lending {
+    /// The part's handle. What C gets to see of it is written where C wants it before it is lent: to
+    /// copy a struct that was just written stalls.
+    pub(crate) handle: u64,
+    turn: Turn,
+}
+
+impl Lending {
+    /// Lends the part, until it is given back.
+    #[inline(always)]
+    pub(crate) fn out(self, lent: Lent) -> Result<(), Fault> {
+        let Self { handle, turn: Turn { slot, inside } } = self;
+        // SAFETY: it is our turn, and nothing is there that would have to be dropped.
+        unsafe { slot.lent.get().write(Some(lent)) };
+        // Relaxed: as above.
+        slot.lent_as.store(handle, Ordering::Relaxed);
+        slot.open(handle);
+        drop(inside);
         Ok(())
     }
 }
@@ -319,65 +292,34 @@ pub(crate) struct Borrowed {
 
 /// What a handle of this kind (an event or a loan) stands for, for the time of a call.
 #[inline(always)]
-pub(crate) fn enter_lent(handle: u64, wanted: u64) -> Result<Borrowed, Fault> {
-    let (times, kind, index, slot) = decode(handle)?;
-    // Relaxed: looked at again when it is our turn.
-    let now = slot.state.load(Ordering::Relaxed);
-    let current = times_lent(now) == times && stage_of(now) == LENT && kind == wanted;
-    let ours = slot.birth.load(Ordering::Relaxed) == birth();
-    let turn = if current && ours { slot.try_enter(index, now) } else { None };
-    let Some(turn) = turn else { return Err(why_not_lent(slot, times, kind == wanted)) };
-    // SAFETY: it is our turn.
-    let lent = unsafe { &mut *slot.lent.get() };
+pub(crate) fn enter_lent(handle: u64, kind: u64) -> Result<Borrowed, Fault> {
+    let turn = Turn::take(handle, kind)?;
+    // SAFETY: it is our turn, and the slot is open by the handle of what is lent.
+    let lent = unsafe { &mut *turn.slot.lent.get() };
     Ok(Borrowed { lent, turn })
-}
-
-#[cold]
-fn why_not_lent(slot: &Slot, times: u64, right_kind: bool) -> Fault {
-    // Relaxed: the answer is about a moment that is over.
-    let now = slot.state.load(Ordering::Relaxed);
-    if !right_kind || times_lent(now) != times || stage_of(now) == IDLE || stage_of(now) == FREE {
-        Fault::new(Code::Handle, "the event or loan has been given back, or never was one")
-    } else if slot.birth.load(Ordering::Relaxed) != birth() {
-        Fault::new(Code::Forked, "it was taken before fork, by the parent")
-    } else {
-        Fault::new(Code::Busy, "another thread uses it")
-    }
 }
 
 impl Borrowed {
     /// What it is.
+    #[inline(always)]
     pub(crate) fn get(&mut self) -> Option<&mut Lent> {
         self.lent.as_mut()
     }
 
-    /// Gives it back: an event is released, a loan discarded.
-    #[inline(always)]
-    pub(crate) fn give_back(self) {
-        *self.lent = None;
-        self.end();
-    }
-
     /// Gives it back, by `end`.
     #[inline(always)]
-    pub(crate) fn give_back_by(self, end: impl FnOnce(Lent)) {
-        if let Some(lent) = self.lent.take() {
+    pub(crate) fn give_back(self, end: impl FnOnce(Lent)) {
+        let Self { lent, turn } = self;
+        if let Some(lent) = lent.take() {
             end(lent);
         }
-        self.end();
-    }
-
-    /// What was there for the sake of what was lent alone is freed.
-    #[inline(always)]
-    fn end(mut self) {
-        let Turn { slot, state: now, .. } = self.turn;
-        let (generation, times, kind) = (generation_of(now), times_lent(now), kind_of(now));
-        if kind == KIND_ANSWER {
-            // SAFETY: it is our turn, and nothing is lent any more.
-            unsafe { *slot.object.get() = None };
-            self.turn.vacate();
+        // Relaxed: it changes by whose turn it is.
+        let handle = turn.slot.filled_as.load(Ordering::Relaxed);
+        if numbers::kind_of(handle) == KIND_ANSWER {
+            // What was there for the sake of what was lent alone.
+            drop(turn.empty());
         } else {
-            self.turn.set_state(state(generation, times, kind, IDLE));
+            turn.slot.open(handle);
         }
     }
 }

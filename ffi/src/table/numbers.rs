@@ -1,79 +1,56 @@
-//! What the bits of handles and of the states of slots mean.
+//! What the bits of a handle mean.
 //!
 //! ```text
-//!   handle   63  60 59            32 31        12 11   8 7      0
-//!            ┌─────┬────────────────┬────────────┬──────┬────────┐
-//!            │ 0xE │ number         │ slot       │ kind │ 0      │
-//!            └─────┴────────────────┴────────────┴──────┴────────┘
-//!   state    63            36 35             8 7    4 3     0
-//!            ┌───────────────┬────────────────┬──────┬────────┐
-//!            │ generation    │ times lent     │ kind │ stage  │
-//!            └───────────────┴────────────────┴──────┴────────┘
+//!   63 61 60          32 31  28 27        12 11   8 7      0
+//!   ┌─────┬─────────────┬──────┬────────────┬──────┬────────┐
+//!   │ 111 │ number      │ 0    │ slot       │ kind │ 0      │
+//!   └─────┴─────────────┴──────┴────────────┴──────┴────────┘
 //! ```
 //!
-//! The number of a handle is a generation, or the count of what was lent. Both begin anew after 2^28:
-//! a handle that is used so many generations after it was freed is not found out.
+//! The number counts what has been in the slot, or what that has lent. It begins anew after 2^29: a
+//! handle that is used so many numbers after its time is not found out.
 
-const MARK: u64 = 0xE;
-const NUMBER_MASK: u64 = (1 << 28) - 1;
-const SLOT_MASK: u64 = (1 << 20) - 1;
+/// No address that a program can have begins like this.
+const MARK: u64 = 7 << 61;
+/// The lowest bit of the number, which is the highest part but for the mark.
+const ONE: u64 = 1 << 32;
+const KIND: u64 = 0xF << 8;
+const SLOT_BITS: u32 = 16;
+/// What is 0 in every handle.
+const ZEROS: u64 = 0xF << 28 | 0xFF;
 
-/// Nothing is in the slot.
-pub(super) const FREE: u64 = 0;
-/// Nobody uses what is in it.
-pub(super) const IDLE: u64 = 1;
-/// Somebody does.
-pub(super) const BUSY: u64 = 2;
-/// A part of it is lent.
-pub(super) const LENT: u64 = 3;
+/// Slots that handles can name.
+pub(super) const SLOTS: usize = 1 << SLOT_BITS;
 
-#[inline(always)]
-pub(super) fn state(generation: u64, times_lent: u64, kind: u64, stage: u64) -> u64 {
-    generation << 36 | times_lent << 8 | kind << 4 | stage
+/// The first handle of a slot; of no kind yet.
+pub(super) fn first(slot: usize) -> u64 {
+    MARK | (slot as u64) << 12
 }
 
+/// The handle with the next number.
 #[inline(always)]
-pub(super) fn generation_of(state: u64) -> u64 {
-    state >> 36
+pub(super) fn following(handle: u64) -> u64 {
+    // What the highest number carries into the mark is what it has there already.
+    handle.wrapping_add(ONE) | MARK
 }
 
-#[inline(always)]
-pub(super) fn times_lent(state: u64) -> u64 {
-    (state >> 8) & NUMBER_MASK
+pub(super) fn of_kind(handle: u64, kind: u64) -> u64 {
+    (handle & !KIND) | kind << 8
 }
 
-#[inline(always)]
-pub(super) fn kind_of(state: u64) -> u64 {
-    (state >> 4) & 0xF
+pub(super) fn kind_of(handle: u64) -> u64 {
+    (handle & KIND) >> 8
 }
 
+/// Below [`SLOTS`], whatever it is the slot of.
 #[inline(always)]
-pub(super) fn stage_of(state: u64) -> u64 {
-    state & 0xF
+pub(super) fn slot_of(handle: u64) -> usize {
+    (handle >> 12) as usize % SLOTS
 }
 
-#[inline(always)]
-pub(super) fn with_stage(state: u64, stage: u64) -> u64 {
-    (state & !0xF) | stage
-}
-
-/// The generation after this one, or the count.
-#[inline(always)]
-pub(super) fn following(number: u64) -> u64 {
-    (number + 1) & NUMBER_MASK
-}
-
-#[inline(always)]
-pub(super) fn handle(number: u64, slot: usize, kind: u64) -> u64 {
-    MARK << 60 | number << 32 | (slot as u64) << 12 | kind << 8
-}
-
-/// The number, kind and slot of what may be a handle.
-#[inline(always)]
-pub(super) fn parts(handle: u64) -> Option<(u64, u64, usize)> {
-    let slot = (handle >> 12) & SLOT_MASK;
-    let fits = handle >> 60 == MARK && handle & 0xFF == 0;
-    fits.then_some(((handle >> 32) & NUMBER_MASK, (handle >> 8) & 0xF, slot as usize))
+/// Whether it can be one.
+pub(super) fn is_handle(number: u64) -> bool {
+    number & MARK == MARK && number & ZEROS == 0
 }
 
 #[cfg(test)]
@@ -82,19 +59,26 @@ mod tests {
 
     #[test]
     fn parts_are_what_was_put_in() {
-        for number in [0, 1, NUMBER_MASK] {
-            for slot in [0, 1, SLOT_MASK as usize] {
-                let handle = handle(number, slot, 14);
-                assert_eq!(parts(handle), Some((number, 14, slot)));
-                for bit in (0..8).chain(60..64) {
-                    assert_eq!(parts(handle ^ 1 << bit), None);
+        for slot in [0, 1, SLOTS - 1] {
+            let mut handle = of_kind(first(slot), 14);
+            for _ in 0..3 {
+                assert!(is_handle(handle));
+                assert_eq!((slot_of(handle), kind_of(handle)), (slot, 14));
+                for bit in (0..8).chain(28..32).chain(61..64) {
+                    assert!(!is_handle(handle ^ 1 << bit));
                 }
+                let next = following(handle);
+                assert_ne!(next, handle);
+                handle = next;
             }
-            let state = state(number, NUMBER_MASK - number, 9, LENT);
-            assert_eq!((generation_of(state), times_lent(state)), (number, NUMBER_MASK - number));
-            assert_eq!((kind_of(state), stage_of(state)), (9, LENT));
-            assert_eq!(stage_of(with_stage(state, BUSY)), BUSY);
+            assert_eq!(kind_of(of_kind(handle, 3)), 3);
         }
-        assert_eq!((following(0), following(NUMBER_MASK)), (1, 0));
+    }
+
+    #[test]
+    fn numbers_begin_anew() {
+        let last = of_kind(first(7) | (ONE - 1) << 32 & !MARK, 5);
+        assert_eq!(following(last), of_kind(first(7), 5));
+        assert_eq!(following(following(last)), of_kind(first(7), 5) + ONE);
     }
 }

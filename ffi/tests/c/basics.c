@@ -63,6 +63,48 @@ static void publishing(void) {
     OK(eph_subscription_free(sub));
 }
 
+/* Loops that need no release. */
+static void loops(void) {
+    eph_subscription_t *sub, *other;
+    eph_publisher_t *pub;
+    eph_event_t event = {0}, copy;
+    char sent, seen = 0;
+
+    OK(eph_subscribe_z(b, "loop", NULL, &sub));
+    OK(eph_subscribe_z(b, "loop", NULL, &other));
+    OK(eph_publisher_open_z(a, "loop", 7, &pub));
+    for (sent = 0; sent < 3; sent++) {
+        OK(eph_publish(pub, &sent, 1, SECOND, NULL));
+    }
+    while (seen < 3) {
+        OK(eph_subscription_next(sub, SECOND, &event));
+        CHECK(*(const char *)event.data == seen++);
+        CHECK(eph_event_is(&event, 7, 1) && !eph_event_is(&event, 8, 1));
+        CHECK(!eph_event_is(&event, 7, 2));
+    }
+    EXPECT(EPH_EBUSY, eph_subscription_free(sub));
+    copy = event;
+    EXPECT(EPH_ETIMEDOUT, eph_subscription_next(sub, EPH_NOW, &event));
+    CHECK(event.handle == 0 && event.data == NULL && event.len == 0);
+    EXPECT(EPH_ETIMEDOUT, eph_subscription_next(sub, EPH_NOW, &event));
+    EXPECT(EPH_EHANDLE, eph_subscription_next(sub, EPH_NOW, &copy));
+    EXPECT(EPH_EINVAL, eph_subscription_next(sub, EPH_NOW, NULL));
+    EXPECT(EPH_EINVAL, eph_subscription_next(sub, -2, &event));
+
+    /* What another has given is given back to that. */
+    OK(eph_publish(pub, "x", 1, SECOND, NULL));
+    OK(eph_subscription_take(other, SECOND, &event));
+    OK(eph_subscription_next(sub, SECOND, &event));
+    CHECK(*(const char *)event.data == 'x');
+    OK(eph_subscription_take(other, SECOND, &copy));
+    OK(eph_event_release(&copy));
+    EXPECT(EPH_EHANDLE, eph_hub_next((eph_hub_t *)sub, EPH_NOW, &event));
+    EXPECT(EPH_ETIMEDOUT, eph_hub_next(b, EPH_NOW, &event));
+    OK(eph_subscription_free(sub));
+    OK(eph_subscription_free(other));
+    OK(eph_publisher_free(pub));
+}
+
 static void write_numbers(void *user, void *data, size_t len) {
     memset(data, *(const int *)user, len);
 }
@@ -126,6 +168,34 @@ static void on_event(void *user, eph_event_t *event) {
 }
 
 static void on_drop(void *user) { ((struct seen *)user)->dropped++; }
+
+static eph_subscription_t *ending;
+
+/* Ends what it is called for, which is not over before it returns. */
+static void on_last(void *user, eph_event_t *event) {
+    OK(eph_event_release(event));
+    OK(eph_subscription_free(ending));
+    CHECK(((struct seen *)user)->dropped == 0);
+    ((struct seen *)user)->events++;
+}
+
+static void freed_while_called(void) {
+    eph_publisher_t *pub;
+    struct seen seen = {0, 0};
+    size_t count;
+    int i;
+
+    OK(eph_subscribe_z(b, "last", NULL, &ending));
+    OK(eph_publisher_open_z(a, "last", EPH_RAW, &pub));
+    OK(eph_subscription_on_event(ending, on_last, &seen, on_drop));
+    for (i = 0; i < 3; i++) {
+        OK(eph_publish(pub, "x", 1, EPH_NOW, NULL));
+    }
+    OK(eph_subscription_dispatch(ending, SECOND, 3, &count));
+    CHECK(count == 1 && seen.events == 1 && seen.dropped == 1);
+    EXPECT(EPH_EHANDLE, eph_subscription_dispatch(ending, SECOND, 3, &count));
+    OK(eph_publisher_free(pub));
+}
 
 static void waiting(void) {
     eph_subscription_t *sub;
@@ -246,14 +316,19 @@ int main(int argc, char **argv) {
     CHECK(eph_version() == EPH_VERSION && eph_abi() == EPH_ABI);
     OK(eph_schema_z("robot.Pose", 2, "Pose{stamp_ns:u64,position:[f64;3],heading:f32}", &schema));
     CHECK(schema != 0);
+    OK(eph_schema_z("x", 1, "Pose{kind:enum Kind{A,B=2},x:f64}", &schema));
+    EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{kind:enum Kind{A, B=2},x:f64}", &schema));
+    EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{my_enum :f64}", &schema));
     EXPECT(EPH_EINVAL, eph_schema_z("x", 1, "Pose{x: f64}", &schema));
     CHECK(schema == 0);
     OK(eph_supervisor_start_z(argv[1], &supervisor));
     a = open_hub(argv[1], "a");
     b = open_hub(argv[1], "b");
     publishing();
+    loops();
     extensions();
     waiting();
+    freed_while_called();
     linking();
     directory();
     OK(eph_hub_closer(a, &closer));

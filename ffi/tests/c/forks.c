@@ -1,12 +1,28 @@
 /* What a forked child gets for what it has inherited, and that its parent goes on: forks DIRECTORY. */
 #include "check.h"
+#include <pthread.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+static eph_subscription_t *other;
+
+/* What a thread gets that uses a handle. */
+static void *use_it(void *code) {
+    int fd;
+    *(int *)code = eph_subscription_fd(other, &fd);
+    return NULL;
+}
+
+static int in_thread(void) {
+    pthread_t thread;
+    int code = 1;
+    CHECK(pthread_create(&thread, NULL, use_it, &code) == 0 && pthread_join(thread, NULL) == 0);
+    return code;
+}
 
 int main(int argc, char **argv) {
     eph_supervisor_t *supervisor;
     eph_hub_t *a, *b, *own;
-    eph_subscription_t *sub, *other;
+    eph_subscription_t *sub;
     eph_publisher_t *pub, *own_pub;
     eph_link_t *link, *unlinked;
     eph_closer_t *closer;
@@ -28,7 +44,12 @@ int main(int argc, char **argv) {
         OK(eph_publish(pub, "1", 1, SECOND, NULL));
         OK(eph_subscription_take(sub, SECOND, &event));
         OK(eph_link_loan(link, EPH_RAW, 10, EPH_NOW, &loan));
-        if (fork() == 0) {
+        OK(in_thread());
+        if (fork_now() == 0) {
+            EXPECT(EPH_EFORKED, in_thread());
+            next = event;
+            EXPECT(EPH_EFORKED, eph_subscription_next(sub, EPH_NOW, &next));
+            CHECK(next.handle == event.handle);
             EXPECT(EPH_EFORKED, eph_hub_id(a, &id));
             EXPECT(EPH_EFORKED, eph_hub_take(a, EPH_FOREVER, &next));
             EXPECT(EPH_EFORKED, eph_subscription_take(other, EPH_FOREVER, &next));

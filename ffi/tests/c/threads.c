@@ -63,6 +63,130 @@ static void *passer(void *unused) {
     return NULL;
 }
 
+/* An event that one thread takes and another gives back. */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static eph_event_t handed;
+
+static void *taker(void *sub) {
+    int i;
+    for (i = 0; i < 2000; i++) {
+        eph_event_t event;
+        OK(eph_subscription_take((eph_subscription_t *)sub, 60 * SECOND, &event));
+        pthread_mutex_lock(&lock);
+        handed = event;
+        pthread_cond_broadcast(&changed);
+        while (handed.handle != 0) {
+            pthread_cond_wait(&changed, &lock);
+        }
+        pthread_mutex_unlock(&lock);
+    }
+    return NULL;
+}
+
+static void *giver_back(void *unused) {
+    int i;
+    (void)unused;
+    for (i = 0; i < 2000; i++) {
+        int got;
+        pthread_mutex_lock(&lock);
+        while (handed.handle == 0) {
+            pthread_cond_wait(&changed, &lock);
+        }
+        memcpy(&got, handed.data, sizeof got);
+        CHECK(got == i);
+        OK(eph_event_release(&handed));
+        pthread_cond_broadcast(&changed);
+        pthread_mutex_unlock(&lock);
+    }
+    return NULL;
+}
+
+/* Counts what it is called for, on the thread that dispatches. */
+static void count_event(void *count, eph_event_t *event) {
+    CHECK(event->len == sizeof(int));
+    ++*(int *)count;
+}
+
+static void forget_count(void *count) { *(int *)count = -1; }
+
+static void *dispatcher(void *sub) {
+    size_t done = 0, count;
+    while (done < 2000) {
+        OK(eph_subscription_dispatch((eph_subscription_t *)sub, 60 * SECOND, 100, &count));
+        done += count;
+    }
+    return NULL;
+}
+
+static void events_and_calls(void) {
+    pthread_t threads[3];
+    eph_subscription_t *taken, *called;
+    eph_publisher_t *pub;
+    int i, count = 0;
+
+    OK(eph_subscribe_z(b, "handed.over", NULL, &taken));
+    OK(eph_subscribe_z(b, "handed.>", NULL, &called));
+    OK(eph_subscription_on_event(called, count_event, &count, forget_count));
+    OK(eph_publisher_open_z(a, "handed.over", EPH_RAW, &pub));
+    CHECK(pthread_create(&threads[0], NULL, taker, taken) == 0);
+    CHECK(pthread_create(&threads[1], NULL, giver_back, NULL) == 0);
+    CHECK(pthread_create(&threads[2], NULL, dispatcher, called) == 0);
+    for (i = 0; i < 2000; i++) {
+        OK(eph_publish(pub, &i, sizeof i, EPH_FOREVER, NULL));
+    }
+    for (i = 0; i < 3; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    CHECK(count == 2000);
+    OK(eph_subscription_free(called));
+    CHECK(count == -1);
+    OK(eph_subscription_free(taken));
+    OK(eph_publisher_free(pub));
+}
+
+/* A link that one thread opens, and a loan that another sends. */
+static eph_link_t *opened;
+static eph_loan_t lent;
+
+static void *opener(void *unused) {
+    (void)unused;
+    OK(eph_link_to_z(a, "b", NULL, &opened));
+    OK(eph_link_loan(opened, EPH_RAW, sizeof(int), EPH_NOW, &lent));
+    return NULL;
+}
+
+static void *link_reader(void *unused) {
+    eph_event_t event;
+    int i;
+    (void)unused;
+    for (i = 0; i < 2000; i++) {
+        int got;
+        OK(eph_hub_take(b, 60 * SECOND, &event));
+        memcpy(&got, event.data, sizeof got);
+        CHECK(got == i);
+        OK(eph_event_release(&event));
+    }
+    return NULL;
+}
+
+static void links(void) {
+    pthread_t thread;
+    eph_event_t event;
+    int i = 0;
+
+    CHECK(pthread_create(&thread, NULL, opener, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(pthread_create(&thread, NULL, link_reader, NULL) == 0);
+    memcpy(lent.data, &i, sizeof i);
+    OK(eph_loan_send(&lent, sizeof i, EPH_NOW, NULL));
+    for (i = 1; i < 2000; i++) {
+        OK(eph_link_send(opened, EPH_RAW, &i, sizeof i, EPH_FOREVER));
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+    OK(eph_link_free(opened));
+    OK(eph_hub_unlink_z(b, "a", NULL));
+    EXPECT(EPH_ELINKCLOSED, eph_hub_take(a, 60 * SECOND, &event));
+}
+
 /* Gives an event back, although others use what it is of. */
 static void release(eph_event_t *event) {
     int code;
@@ -133,17 +257,34 @@ static void *waiter(void *hub) {
     return NULL;
 }
 
+static void *silence(void *sub) {
+    eph_event_t event;
+    int code;
+    while ((code = eph_subscription_take((eph_subscription_t *)sub, EPH_FOREVER, &event)) ==
+           EPH_EBUSY) {
+    }
+    EXPECT(EPH_ECLOSED, code);
+    return NULL;
+}
+
+/* Opens a hub for others. */
+static void *joiner(void *directory) { return open_hub((const char *)directory, "b"); }
+
 int main(int argc, char **argv) {
     eph_supervisor_t *supervisor;
     eph_closer_t *closer;
     pthread_t threads[2];
+    eph_subscription_t *silent;
+    void *opened_by_another;
     uint64_t id;
-    int i;
+    int i, fd;
 
     CHECK(argc == 2);
     OK(eph_supervisor_start_z(argv[1], &supervisor));
     a = open_hub(argv[1], "a");
-    b = open_hub(argv[1], "b");
+    CHECK(pthread_create(&threads[0], NULL, joiner, argv[1]) == 0);
+    CHECK(pthread_join(threads[0], &opened_by_another) == 0);
+    b = (eph_hub_t *)opened_by_another;
     by_the_rules();
     OK(eph_publisher_open_z(a, "passed", EPH_RAW, &passed));
     for (i = 0; i < 2; i++) {
@@ -153,14 +294,24 @@ int main(int argc, char **argv) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     OK(eph_publisher_free(passed));
+    events_and_calls();
+    links();
     against_the_rules();
     OK(eph_hub_closer(a, &closer));
+    OK(eph_subscribe_z(a, "silent", NULL, &silent));
     CHECK(pthread_create(&threads[0], NULL, waiter, a) == 0);
     while (eph_hub_id(a, &id) == 0) { /* until it is inside */
     }
     EXPECT(EPH_EBUSY, eph_hub_free(a));
+    CHECK(pthread_create(&threads[1], NULL, silence, silent) == 0);
+    while (eph_subscription_fd(silent, &fd) == 0) {
+    }
+    EXPECT(EPH_EBUSY, eph_subscription_free(silent));
     OK(eph_closer_close(closer));
-    CHECK(pthread_join(threads[0], NULL) == 0);
+    for (i = 0; i < 2; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    OK(eph_subscription_free(silent));
     OK(eph_closer_free(closer));
     OK(eph_hub_free(a));
     OK(eph_hub_free(b));

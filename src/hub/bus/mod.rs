@@ -43,6 +43,7 @@ mod source;
 mod stream;
 mod subscription;
 
+pub(super) use content::{Content, Typed};
 pub(super) use crowd::summon;
 pub use envelope::Envelope;
 pub(super) use filter::Filter;

@@ -265,7 +265,8 @@ impl Outbox {
         let Route { subject, lanes, .. } = &self.table[row];
         let one = [to];
         let hubs = if to == 0 { &lanes[..] } else { &one[..] };
-        let body = HEADER_BYTES + item.extension.len() + item.content.loan(&self.encoder);
+        let payload = item.content.loan(&self.encoder);
+        let body = payload.saturating_add(HEADER_BYTES + item.extension.len());
         for hub in hubs {
             let Some(lane) = self.lanes.get_mut(hub) else { continue };
             match lane.outlet.reserve(body) {

@@ -98,7 +98,8 @@ impl Outlet {
         let start = HEADER_BYTES + item.extension.len();
         let mut payload = item.content.loan(encoder);
         loop {
-            self.reserve(start + payload)?;
+            // What is to be written may be said to be as long as one likes.
+            self.reserve(start.saturating_add(payload))?;
             {
                 let mut loan = self.writer.loan_reserved(start + payload);
                 if let Some(len) = item.content.fill(encoder, &mut loan[start..]) {

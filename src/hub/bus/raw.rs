@@ -31,6 +31,7 @@ enum Payload<'a> {
 
 impl<'a> RawEvent<'a> {
     /// These bytes, which are copied into the ring.
+    #[inline(always)]
     #[must_use]
     pub fn bytes(schema: u64, bytes: &'a [u8]) -> Self {
         Self { schema, payload: Payload::Bytes(bytes), extension: None }
@@ -41,6 +42,8 @@ impl<'a> RawEvent<'a> {
     /// same each time; what it does not write is whatever was there before.
     #[must_use]
     pub fn written(schema: u64, len: usize, write: &'a dyn Fn(&mut [u8])) -> Self {
+        // What is longer than all memory is refused as too long; a header before it is still a number.
+        let len = len.min(isize::MAX as usize);
         Self { schema, payload: Payload::Written { len, write }, extension: None }
     }
 
@@ -55,7 +58,13 @@ impl<'a> RawEvent<'a> {
     /// For whoever wants it.
     #[inline]
     pub(super) fn for_all(&self) -> Item<'_, Self> {
-        Item { content: self, extension: self.extension.map_or(&[], Extension::bytes), to: 0 }
+        Item { content: self, extension: self.extension_bytes(), to: 0 }
+    }
+
+    /// What is sent beside it.
+    #[inline(always)]
+    pub(in crate::hub) fn extension_bytes(&self) -> &[u8] {
+        self.extension.map_or(&[], Extension::bytes)
     }
 
     fn own_extension(&self) -> Extension {
@@ -74,7 +83,7 @@ impl fmt::Debug for RawEvent<'_> {
 }
 
 impl Content for RawEvent<'_> {
-    #[inline]
+    #[inline(always)]
     fn schema(&self) -> u64 {
         self.schema
     }
@@ -83,7 +92,7 @@ impl Content for RawEvent<'_> {
         "raw bytes"
     }
 
-    #[inline]
+    #[inline(always)]
     fn loan(&self, _: &Encoder) -> usize {
         match self.payload {
             Payload::Bytes(bytes) => bytes.len(),
@@ -91,7 +100,7 @@ impl Content for RawEvent<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn fill(&self, _: &mut Encoder, place: &mut [u8]) -> Option<usize> {
         match self.payload {
             Payload::Bytes(bytes) => {

@@ -18,7 +18,8 @@ struct c_side {
     eph_link_t *link;
     eph_closer_t *closer;
     uint64_t schema;
-    uint64_t next; /* the number of the next question */
+    eph_event_t event; /* the last one that came */
+    uint64_t next;     /* the number of the next question */
 };
 
 static struct sample question(uint64_t number) {
@@ -53,6 +54,7 @@ static int same(const struct sample *a, const struct sample *b) {
 
 void bench_c_free(struct c_side *side) {
     if (side != NULL) {
+        (void)eph_event_release(&side->event);
         (void)eph_closer_free(side->closer);
         (void)eph_link_free(side->link);
         (void)eph_hub_free(side->hub);
@@ -95,28 +97,24 @@ const char *bench_c_error(void) { return eph_last_error_message(); }
 /* Round trips, as many as there are samples; wrong: answers that were not what they should be. */
 int bench_c_ping(struct c_side *side, uint64_t *samples, size_t count, uint64_t (*ticks)(void),
                  uint64_t *wrong) {
+    eph_event_t *event = &side->event;
     uint64_t before = ticks();
     size_t i;
 
     for (i = 0; i < count; i++) {
         struct sample sent = question(side->next), expected;
-        eph_event_t event;
         uint64_t after;
         int code = eph_link_send(side->link, side->schema, &sent, sizeof sent, EPH_FOREVER);
         if (code == 0) {
-            code = eph_hub_take(side->hub, EPH_FOREVER, &event);
+            code = eph_hub_next(side->hub, EPH_FOREVER, event);
         }
         if (code != 0) {
             return code;
         }
         expected = answer(question(side->next));
-        *wrong += event.sequence != side->next || event.len != sizeof expected ||
-                  event.schema != side->schema ||
-                  !same((const struct sample *)event.data, &expected);
-        code = eph_event_release(&event);
-        if (code != 0) {
-            return code;
-        }
+        *wrong += event->sequence != side->next ||
+                  !eph_event_is(event, side->schema, sizeof expected) ||
+                  !same((const struct sample *)event->data, &expected);
         side->next++;
         after = ticks();
         samples[i] = after - before;
@@ -127,24 +125,22 @@ int bench_c_ping(struct c_side *side, uint64_t *samples, size_t count, uint64_t 
 
 /* Answers so many questions. */
 int bench_c_echo(struct c_side *side, uint64_t trips, uint64_t *wrong) {
+    eph_event_t *event = &side->event;
+
     while (trips-- > 0) {
         struct sample asked, expected = question(side->next), reply;
-        eph_event_t event;
-        int code = eph_hub_take(side->hub, EPH_FOREVER, &event);
+        int code = eph_hub_next(side->hub, EPH_FOREVER, event);
         if (code != 0) {
             return code;
         }
         memset(&asked, 0, sizeof asked);
-        if (eph_event_check(&event, side->schema, sizeof asked) == 0) {
-            asked = *(const struct sample *)event.data;
+        if (eph_event_is(event, side->schema, sizeof asked)) {
+            asked = *(const struct sample *)event->data;
         }
         reply = answer(asked);
         code = eph_link_send(side->link, side->schema, &reply, sizeof reply, EPH_FOREVER);
-        *wrong += event.sequence != side->next || !same(&asked, &expected);
+        *wrong += event->sequence != side->next || !same(&asked, &expected);
         side->next++;
-        if (code == 0) {
-            code = eph_event_release(&event);
-        }
         if (code != 0) {
             return code;
         }

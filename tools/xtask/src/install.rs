@@ -26,7 +26,7 @@ struct Item {
 enum From {
     /// A file of the project.
     Source(&'static str),
-    /// A file of the project in which the prefix and the version are filled in.
+    /// A file of the project in which the prefix, the version and the like are filled in.
     Template(&'static str),
     /// A file that was built.
     Built(&'static str),
@@ -57,6 +57,10 @@ fn items() -> Vec<Item> {
         item(
             "lib/cmake/ephapse/ephapse-config.cmake",
             From::Template("ffi/install/ephapse-config.cmake.in"),
+        ),
+        item(
+            "lib/cmake/ephapse/ephapse-config-version.cmake",
+            From::Template("ffi/install/ephapse-config-version.cmake.in"),
         ),
     ]
 }
@@ -101,21 +105,53 @@ fn place(from: &From, to: &Path, prefix: &Path) -> Result<()> {
         }
         From::Template(path) => {
             let text = fs::read_to_string(root().join(path))?;
-            let prefix = prefix.display().to_string();
-            fs::write(to, text.replace("@PREFIX@", &prefix).replace("@VERSION@", VERSION))?;
+            let mut parts = VERSION.split('.');
+            let mut part = || parts.next().unwrap_or("0");
+            let values = [
+                ("@PREFIX@", &*prefix.display().to_string()),
+                ("@VERSION@", VERSION),
+                ("@SONAME@", SONAME),
+                ("@MAJOR@", part()),
+                ("@MINOR@", part()),
+            ];
+            let filled = values.iter().fold(text, |text, (name, it)| text.replace(name, it));
+            fs::write(to, filled)?;
         }
     }
     Ok(())
 }
 
-/// Removes what was installed, and the folder that only we use. What is not there is no fault.
+/// Removes what was installed, and the folders below the prefix that are empty then. What is not
+/// there is no fault.
 pub(crate) fn remove(prefix: &Path) -> Result<()> {
     let installed = items().into_iter().map(|item| prefix.join(item.path));
     for path in installed.chain(pages(prefix)?) {
         gone(fs::remove_file(&path)).with_context(|| format!("removing {}", path.display()))?;
     }
-    let folder = prefix.join("lib/cmake/ephapse");
-    gone(fs::remove_dir(&folder)).with_context(|| format!("removing {}", folder.display()))
+    for folder in folders() {
+        let folder = prefix.join(folder);
+        match fs::remove_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            result => {
+                gone(result).with_context(|| format!("removing {}", folder.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The folders of all that is installed, from the inside out.
+fn folders() -> Vec<PathBuf> {
+    let paths = items().into_iter().map(|item| item.path).chain([format!("{PAGES}/ephapse.1")]);
+    let mut folders = Vec::new();
+    for path in paths {
+        folders.extend(Path::new(&path).ancestors().skip(1).map(Path::to_owned));
+    }
+    folders.sort();
+    folders.dedup();
+    folders.retain(|folder| !folder.as_os_str().is_empty());
+    folders.reverse();
+    folders
 }
 
 /// The manual pages that are there: the command's, and those of what it can do.
@@ -151,6 +187,14 @@ mod tests {
         let is_page = |name: &str| is_page(&Path::new("share/man/man1").join(name));
         assert!(["ephapse.1", "ephapse-sub.1", "ephapse-bench-join.1"].into_iter().all(is_page));
         assert!(!["ephapse.7", "ephapsed.1", "ls.1", "ephapse-sub.1.gz"].into_iter().any(is_page));
+    }
+
+    #[test]
+    fn inner_folders_come_first() {
+        let folders = folders();
+        let at = |folder: &str| folders.iter().position(|other| other == Path::new(folder));
+        assert!(at("lib/cmake/ephapse") < at("lib/cmake") && at("lib/cmake") < at("lib"));
+        assert!(at("share/man/man1").is_some() && at("bin").is_some() && at("").is_none());
     }
 
     #[test]

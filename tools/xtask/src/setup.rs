@@ -16,8 +16,8 @@ pub(crate) enum Need {
     CargoTool(&'static str),
     /// A compiler for the C++ parts of the fuzzer.
     CxxCompiler,
-    /// What runs C programs and looks at their memory.
-    Valgrind,
+    /// A program whose package has its name.
+    Program(&'static str),
 }
 
 impl Need {
@@ -29,8 +29,8 @@ impl Need {
             Self::Component(name) => component(name, log),
             Self::CargoTool(name) => cargo_tool(name, log),
             Self::CxxCompiler => cxx_compiler(log),
-            Self::Valgrind if succeeds("valgrind", &["--version"]) => Ok(()),
-            Self::Valgrind => apt_install("valgrind", log),
+            Self::Program(name) if succeeds(name, &["--version"]) => Ok(()),
+            Self::Program(name) => apt_install(name, log),
         }
     }
 }

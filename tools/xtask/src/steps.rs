@@ -42,7 +42,8 @@ pub(crate) const STEPS: &[Step] = &[
         lines: || {
             let all = "cargo clippy --workspace --all-targets --features tokio -- -D warnings";
             // Most of the library is left out there, so much of the rest has no user.
-            let model = "cargo clippy -p ephapse --lib --profile test -- -D warnings -A dead_code";
+            let model = "cargo clippy -p ephapse -p ephapse-ffi --lib --profile test -- -D warnings \
+                         -A dead_code";
             vec![Line::new(all), for_model(model)]
         },
     },
@@ -90,33 +91,41 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "c",
-        about: "a million events from and to Python, random calls from C, and what is installed",
-        needs: &[Need::CxxCompiler, Need::Valgrind],
+        about: "a million events from and to Python, C under sanitizers and valgrind, what is installed",
+        needs: &[
+            Need::CxxCompiler,
+            Need::Program("valgrind"),
+            Need::Program("cmake"),
+            Need::Program("pkg-config"),
+        ],
         lines: || {
             let exchange = "cargo test -p ephapse-ffi --release --test exchange";
             let fuzz = "cargo test -p ephapse-ffi --test programs random";
-            let install = format!("cargo xtask install --prefix {}", below_target("installed"));
-            let remove = format!("{install} --remove");
+            let valgrind = "cargo test -p ephapse-ffi --test programs --test errors every";
+            // Names with blanks in them are what scripts get wrong.
+            let prefix = below_target("installed with blanks");
+            let install = Line::new("cargo xtask install --prefix").arg(&prefix);
             vec![
                 Line::new(exchange).env("EPHAPSE_EVENTS", "1000000").expect(tests_ran),
                 Line::new(fuzz).env("EPHAPSE_RUNS", "20").expect(tests_ran),
-                Line::new("cargo test -p ephapse-ffi --test programs every")
-                    .env("EPHAPSE_VALGRIND", "1")
-                    .expect(tests_ran),
-                Line::new(&install),
-                Line::new("sh -e -c").arg(example_with_pkg_config()),
-                Line::new(&remove),
-                Line::new("sh -e -c").arg(nothing_is_left()),
+                Line::new(valgrind).env("EPHAPSE_CHECKS", "valgrind").expect(tests_ran),
+                for_threads("threads random"),
+                install.clone(),
+                Line::new("sh ffi/tests/installed/check.sh").arg(&prefix),
+                install.arg("--remove"),
+                // Which fails if anything has stayed behind.
+                Line::new("rmdir").arg(&prefix),
             ]
         },
     },
     Step {
         name: "model",
-        about: "the ring's protocol under the model checker, and that it sees broken ones",
+        about: "the protocols without locks under the model checker, and that it sees broken ones",
         needs: &[],
         lines: || {
-            let line = "cargo test -p ephapse --lib --release model";
-            vec![for_model(line).expect(tests_ran)]
+            let test = |package| format!("cargo test -p {package} --lib --release model");
+            let lines = ["ephapse", "ephapse-ffi"].map(test);
+            lines.map(|line| for_model(&line).expect(tests_ran)).into()
         },
     },
     Step {
@@ -150,26 +159,25 @@ pub(crate) fn chosen(only: &[String]) -> Vec<&'static Step> {
     STEPS.iter().filter(wanted).collect()
 }
 
-/// Builds and runs an example as a user of what was installed would.
-fn example_with_pkg_config() -> String {
-    let prefix = place::target().join("installed");
-    let prefix = prefix.display();
-    format!(
-        "'{prefix}/bin/ephapse' --version; export PKG_CONFIG_PATH='{prefix}/lib/pkgconfig' LD_LIBRARY_PATH='{prefix}/lib'; \
-         export EPHAPSE_DIR='{prefix}/domain'; \
-         cc ffi/examples/hello.c $(pkg-config --cflags --libs ephapse) -o '{prefix}/hello'; \
-         '{prefix}/hello'; rm -r '{prefix}/hello' \"$EPHAPSE_DIR\""
-    )
-}
-
-/// Fails if a file is still below the prefix.
-fn nothing_is_left() -> String {
-    format!("! find '{}' ! -type d | grep .", place::target().join("installed").display())
-}
-
 /// In a target folder of its own: other flags would have everything built anew each time.
 fn for_model(line: &str) -> Line {
     Line::new(line).env("RUSTFLAGS", MODEL).env("CARGO_TARGET_DIR", below_target("model"))
+}
+
+/// Tests of programs in C with the library and them under ThreadSanitizer. In a target folder of its
+/// own, as above. The tests themselves, in Rust, are not what it is to look at.
+fn for_threads(tests: &str) -> Line {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let line = format!("cargo test -p ephapse-ffi --target {target} --test programs -- {tests}");
+    // What is precompiled of the standard library is not built for it; see `threads.supp`.
+    let flags = "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
+    Line::new(&line)
+        .env("RUSTC_BOOTSTRAP", "1") // as for fuzzing
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_TARGET_DIR", below_target("threads"))
+        .env("EPHAPSE_CHECKS", "threads")
+        .env("TSAN_OPTIONS", "report_bugs=0")
+        .expect(tests_ran)
 }
 
 /// A filter that fits nothing makes `cargo test` succeed.

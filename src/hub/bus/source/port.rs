@@ -2,7 +2,7 @@
 
 use super::Trouble;
 use crate::hub::state::SlotGuard;
-use crate::ring::{Fencing, JOINING, Position};
+use crate::ring::{Fencing, JOINING, LEFT, Position};
 use crate::segment::RingMemory;
 use core::sync::atomic::Ordering;
 
@@ -31,7 +31,8 @@ pub(super) fn begin<R>(port: &mut Port<R>) -> Result<Option<Beginning>, Trouble>
     let Port::Waiting { start: Some(word), .. } = port else { return Ok(None) };
     // SYNC(start): pairs with the release in `Outlet::admit`; what lies before was written.
     let start = word.word().load(Ordering::Acquire);
-    if start == JOINING {
+    // Left: the writer has heard that our hub is gone, and there is nothing more to come.
+    if start == JOINING || start == LEFT {
         return Ok(None);
     }
     if !start.is_multiple_of(64) || start >= 1 << 63 {
