@@ -57,10 +57,11 @@ impl Timestamp {
     }
 
     /// The same moment on CLOCK_MONOTONIC, in nanoseconds, to within a microsecond for every
-    /// 100 ms of age.
+    /// 100 ms that it lies away.
     #[must_use]
     pub fn monotonic_ns(self) -> u64 {
-        monotonic_ns().saturating_sub(self.age_ns())
+        let (now, ns) = (Self::now(), monotonic_ns());
+        ns.saturating_sub(now.since(self)).saturating_add(self.since(now))
     }
 }
 
@@ -188,5 +189,7 @@ mod tests {
         let (age, really) = (start.age_ns(), monotonic_ns() - ns);
         assert!(age.abs_diff(really) < really / 100 + 50_000, "{age} against {really}");
         assert!(start.monotonic_ns().abs_diff(ns) < 500_000);
+        let (later, hour) = (Timestamp::after(Duration::from_secs(3600)), 3_600_000_000_000);
+        assert!(later.monotonic_ns().abs_diff(monotonic_ns() + hour) < hour / 1000);
     }
 }

@@ -174,6 +174,15 @@ impl Extension {
     }
 }
 
+/// A copy of one that has arrived.
+impl From<ExtensionView<'_>> for Extension {
+    fn from(view: ExtensionView<'_>) -> Self {
+        let mut extension = Self { bytes: view.bytes.to_vec() };
+        extension.close();
+        extension
+    }
+}
+
 /// The extension of an event that has arrived: a view of bytes that another hub wrote. Whatever
 /// they are, reading them is safe and ends; what makes no sense reads as not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +202,12 @@ impl<'a> ExtensionView<'a> {
         let len = extension_len(*body.first_chunk()?)?;
         let (bytes, payload) = body.split_at_checked(len)?;
         Some((Self { bytes }, payload))
+    }
+
+    /// All of it as it was sent: what [`split`](Self::split) takes.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// See [`Extension::set_priority`].
@@ -295,8 +310,8 @@ mod tests {
         assert_eq!((extension.len_bytes(), payload.len()), (32, 0));
         assert_eq!((view.priority(), view.attempts()), (0, 0));
         assert_eq!((view.destination(), view.correlation(), view.deadline()), (None, None, None));
-        assert_eq!((view.reply_subject(), view.route().count()), (None, 0));
-        assert_eq!(view.metadata().count(), 0);
+        let sections = (view.reply_subject(), view.route().count(), view.metadata().count());
+        assert_eq!(sections, (None, 0, 0));
     }
 
     #[test]
@@ -354,6 +369,7 @@ mod tests {
                 let body = [extension.bytes(), &payload].concat();
                 let (view, rest) = ExtensionView::split(&body).unwrap();
                 prop_assert_eq!(rest, &payload[..], "round {}", round);
+                prop_assert_eq!(Extension::from(view), extension.clone());
                 prop_assert_eq!((view.priority(), view.attempts()), (priority, attempts));
                 prop_assert_eq!(view.destination().unwrap_or(0), destination);
                 prop_assert_eq!(view.correlation().unwrap_or(0), correlation);

@@ -1,14 +1,15 @@
 //! The arguments of the command, and its help.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ColorChoice, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, demo, listing, schema, stat, up};
+use crate::{bench, bus, capture, demo, listing, manual, meter, schema, stat, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,15 +18,20 @@ Examples:
   ephapse sub 'robot.>'                     see what is published
   ephapse pub robot.pose '{\"x\": 1}'         publish something
   ephapse stat --watch 1                    see what is counted, each second
+  ephapse capture run.mcap 'robot.>'        write it into a file; `ephapse replay` publishes it again
   ephapse demo                              watch four processes at work
   ephapse bench latency --size 32           how long an event takes, beside the bare floor
   ephapse completions bash > ephapse.bash   completions for a shell
 
 Environment:
-  EPHAPSE_DIR   the domain's directory (else $XDG_RUNTIME_DIR/ephapse, /run/user/UID/ephapse,
-                /tmp/ephapse-UID)
-  EPHAPSE_LOG   what to log, such as `debug` or `ephapse::supervisor=trace`
-  NO_COLOR      no colours, if set";
+  EPHAPSE_DIR    as --dir: the domain's directory (else $XDG_RUNTIME_DIR/ephapse,
+                 /run/user/UID/ephapse, /tmp/ephapse-UID)
+  EPHAPSE_COLOR  as --color
+  EPHAPSE_LOG    what to log, such as `debug` or `ephapse::supervisor=trace` (else as -v and -q say)
+  NO_COLOR       no colours, if set";
+
+/// As `--color`.
+const COLOR_VARIABLE: &str = "EPHAPSE_COLOR";
 
 /// A year: far beyond any use, and far from what a clock can hold.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -39,7 +45,8 @@ const HEADING: &str = "Everywhere";
 #[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// When to use colours.
-    #[arg(long, global = true, help_heading = HEADING, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = HEADING, value_enum, default_value_t)]
+    #[arg(value_name = "WHEN", env = COLOR_VARIABLE, hide_env_values = true)]
     pub(crate) color: Color,
 
     /// Tell more (again for still more).
@@ -82,10 +89,25 @@ pub(crate) enum Command {
     Pub(bus::PubArgs),
     /// Print the events on subjects that match a pattern.
     Sub(bus::SubArgs),
+    /// Print all that is known of each event, without holding anybody up.
+    Monitor(bus::MonitorArgs),
+    /// Write events into a file.
+    Capture(capture::CaptureArgs),
+    /// Publish the events of a file again.
+    Replay(capture::ReplayArgs),
     /// Ask whoever answers on a subject, and print the reply.
     Request(bus::RequestArgs),
     /// Answer requests on a subject.
     Reply(bus::ReplyArgs),
+    /// Measure how often events come.
+    #[command(after_help = meter::HZ_HELP)]
+    Hz(meter::MeterArgs),
+    /// Measure how many bytes come.
+    #[command(after_help = meter::BW_HELP)]
+    Bw(meter::MeterArgs),
+    /// Measure how late events come.
+    #[command(after_help = meter::DELAY_HELP)]
+    Delay(meter::MeterArgs),
     /// List the subjects of a domain.
     #[command(after_help = listing::SUBJECTS_HELP)]
     Subjects(listing::ListArgs),
@@ -105,6 +127,14 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+    /// Write manual pages into a directory.
+    #[command(after_help = "Examples:\n  ephapse man ~/.local/share/man/man1\n  \
+                            ephapse man /tmp/pages && man /tmp/pages/ephapse-sub.1")]
+    Man {
+        /// The directory; made if it does not exist.
+        #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+        directory: PathBuf,
+    },
     #[command(hide = true)]
     DemoRole(demo::RoleArgs),
     #[command(hide = true)]
@@ -115,7 +145,7 @@ pub(crate) enum Command {
 /// end with.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let command = Cli::command().color(help_color(&arguments));
+    let command = manual::definition().color(help_color(&arguments));
     let parsed =
         command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| {
@@ -138,7 +168,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// Prints the completions of the public commands.
 pub(crate) fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "ephapse", &mut script);
+    clap_complete::generate(shell, &mut manual::definition(), "ephapse", &mut script);
     let script = String::from_utf8(script).context("the completions are not UTF-8")?;
     ui.line(Stream::Out, script.trim_end())
 }
@@ -146,6 +176,7 @@ pub(crate) fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<()> {
 /// `--color` for the help, which is printed before the arguments have been parsed.
 fn help_color(arguments: &[OsString]) -> ColorChoice {
     let is = |index: usize, value: &str| arguments.get(index).is_some_and(|a| a == value);
+    let variable = std::env::var_os(COLOR_VARIABLE).unwrap_or_default();
     for index in 0..arguments.len() {
         for (name, choice) in [("always", ColorChoice::Always), ("never", ColorChoice::Never)] {
             if is(index, &format!("--color={name}"))
@@ -155,15 +186,9 @@ fn help_color(arguments: &[OsString]) -> ColorChoice {
             }
         }
     }
-    ColorChoice::Auto
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+    match variable.to_str() {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
     }
 }

@@ -7,11 +7,14 @@
 
 mod bench;
 mod bus;
+mod capture;
 mod children;
 mod cli;
 mod demo;
 mod listing;
 mod logging;
+mod manual;
+mod meter;
 mod output;
 mod pieces;
 mod schema;
@@ -60,14 +63,23 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Links(args) => listing::links(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Pub(args) => bus::publish(args, ui),
         Command::Sub(args) => bus::subscribe(args, ui),
+        Command::Monitor(args) => bus::monitor(args, ui),
+        Command::Capture(args) => capture::capture(args, ui),
+        Command::Replay(args) => capture::replay(args, ui),
         Command::Request(args) => bus::request(args, ui),
         Command::Reply(args) => bus::reply(args, ui),
+        Command::Hz(args) => meter::hz(args, ui),
+        Command::Bw(args) => meter::bw(args, ui),
+        Command::Delay(args) => meter::delay(args, ui),
         Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
         Command::Schema(args) => schema::run(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
         Command::Completions { shell } => cli::completions(shell, ui).map(|()| ExitCode::SUCCESS),
+        Command::Man { directory } => {
+            manual::write_pages(&directory, ui).map(|()| ExitCode::SUCCESS)
+        }
         Command::DemoRole(args) => demo::role(args),
         Command::BenchRole(args) => bench::role(args).map(|()| ExitCode::SUCCESS),
     }

@@ -69,8 +69,9 @@ pub(crate) struct StatArgs {
     #[arg(long)]
     everywhere: bool,
 
-    /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
-    #[arg(long, value_name = "DIR")]
+    /// The domain's directory [default: see `ephapse --help`].
+    #[arg(long, value_name = "DIR", env = up::DIR_VARIABLE, hide_env_values = true)]
+    #[arg(value_parser = up::directory())]
     dir: Option<PathBuf>,
 }
 

@@ -4,11 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use ephapse::{Domain, Hub, HubBuilder, Supervisor};
 use serde::Serialize;
 
 use crate::signals;
 use crate::ui::Ui;
+
+/// As `--dir`.
+pub(crate) const DIR_VARIABLE: &str = "EPHAPSE_DIR";
 
 /// Arguments of `up`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +22,9 @@ Examples:
   ephapse up --dir /run/plant       in a domain of its own
   ephapse up --json                 says on standard output when it is ready")]
 pub(crate) struct UpArgs {
-    /// The domain's directory; made if it does not exist [default: $EPHAPSE_DIR, or see
-    /// `ephapse --help`].
-    #[arg(long, value_name = "DIR")]
+    /// The domain's directory; made if it does not exist [default: see `ephapse --help`].
+    #[arg(long, value_name = "DIR", env = DIR_VARIABLE, hide_env_values = true)]
+    #[arg(value_parser = directory())]
     dir: Option<PathBuf>,
 
     /// Print one line of JSON on standard output when ready.
@@ -69,9 +73,15 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// The domain of `--dir`, else of the environment.
+/// The domain of `--dir`, else the usual one.
 pub(crate) fn domain(dir: Option<PathBuf>) -> Domain {
+    let dir = dir.filter(|dir| !dir.as_os_str().is_empty());
     dir.map_or_else(Domain::from_env, Domain::at)
+}
+
+/// A domain's directory as an argument. A variable that is empty counts as one that is not set.
+pub(crate) fn directory() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Joins a domain as `builder` says otherwise.

@@ -15,6 +15,11 @@ fail() {
     exit 1
 }
 
+# The command.
+"$prefix/bin/ephapse" --version > "$made/version" || fail "the command does not start"
+[ -f "$prefix/share/man/man1/ephapse-sub.1" ] || fail "there is no manual"
+bash -n "$prefix/share/bash-completion/completions/ephapse" || fail "bash cannot complete"
+
 # The names that linkers and loaders look for.
 [ "$(readlink "$lib/libephapse.so")" = libephapse.so.0 ] || fail "libephapse.so leads elsewhere"
 real=$(readlink "$lib/libephapse.so.0")

@@ -103,6 +103,7 @@ impl Hub {
             wait: options.wait.unwrap_or(self.wait),
             payloads: self.payloads,
             sources: Vec::new(),
+            sources_ever: 0,
             supervisor: Arc::new(Peer { id: 0, name: "supervisor".into(), same_user: true }),
             current: 0,
             turn: 0,

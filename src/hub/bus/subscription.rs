@@ -39,6 +39,8 @@ pub struct Subscription {
     pub(super) wait: Wait,
     pub(super) payloads: Payloads,
     pub(super) sources: Vec<Source>,
+    /// How many there have been.
+    pub(super) sources_ever: u64,
     /// The source of the domain's own events.
     pub(super) supervisor: Arc<Peer>,
     /// The source that had an event last.
@@ -74,10 +76,7 @@ impl Subscription {
         if rang || !matches!(found, Ok(None)) {
             self.bell.disarm();
         }
-        match found? {
-            Some((index, found)) => Ok(Some(self.take(index, &found))),
-            None => Ok(None),
-        }
+        Ok(found?.map(|(index, found)| self.take(index, &found)))
     }
 
     /// As [`try_recv`](Self::try_recv), waiting until `timeout` has passed.
@@ -162,6 +161,12 @@ impl Subscription {
     #[must_use]
     pub fn source_count(&self) -> usize {
         self.sources.len()
+    }
+
+    /// Hubs that it has followed so far. Those that it follows no more have been read to the end.
+    #[must_use]
+    pub fn sources_ever(&self) -> u64 {
+        self.sources_ever
     }
 
     /// Subjects that match its patterns and are published.

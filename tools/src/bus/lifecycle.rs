@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use ephapse::Envelope;
+use ephapse::event::check;
 use ephapse::event::lifecycle::{
-    ArchivedHubDescription, HUB_JOINED, HUB_LEFT, HubJoined, HubLeft, LINK_CLOSED,
-    LINK_ESTABLISHED, LinkClosed, LinkEstablished,
+    ArchivedHubDescription, HubJoined, HubLeft, LinkClosed, LinkEstablished,
 };
+use ephapse::{Envelope, Event};
 use serde::Serialize;
 
 /// What such an event says.
@@ -46,27 +46,7 @@ impl<'a> Lifecycle<'a> {
         if !event.subject().starts_with("ephapse.") {
             return None;
         }
-        match event.subject() {
-            HUB_JOINED => {
-                let hub = Described::of(&event.get::<HubJoined>().ok()?.hub);
-                Some(Lifecycle::Hub { hub })
-            }
-            HUB_LEFT => {
-                let hub = Described::of(&event.get::<HubLeft>().ok()?.hub);
-                Some(Lifecycle::Hub { hub })
-            }
-            LINK_ESTABLISHED => {
-                let event = event.get::<LinkEstablished>().ok()?;
-                let (opener, acceptor) = (&event.opener, &event.acceptor);
-                Some(Lifecycle::link(event.link.to_native(), opener, acceptor))
-            }
-            LINK_CLOSED => {
-                let event = event.get::<LinkClosed>().ok()?;
-                let (opener, acceptor) = (&event.opener, &event.acceptor);
-                Some(Lifecycle::link(event.link.to_native(), opener, acceptor))
-            }
-            _ => None,
-        }
+        Lifecycle::of_schema(event.schema(), event.bytes())
     }
 
     fn link(
@@ -76,6 +56,29 @@ impl<'a> Lifecycle<'a> {
     ) -> Lifecycle<'a> {
         let (opener, acceptor) = (Described::of(opener), Described::of(acceptor));
         Lifecycle::Link { link, opener, acceptor }
+    }
+
+    /// What the payload says, if its schema is that of such an event.
+    pub(super) fn of_schema(schema: u64, bytes: &'a [u8]) -> Option<Lifecycle<'a>> {
+        match schema {
+            HubJoined::SCHEMA => {
+                let event = check::<HubJoined>(schema, bytes).ok()?;
+                Some(Lifecycle::Hub { hub: Described::of(&event.hub) })
+            }
+            HubLeft::SCHEMA => {
+                let event = check::<HubLeft>(schema, bytes).ok()?;
+                Some(Lifecycle::Hub { hub: Described::of(&event.hub) })
+            }
+            LinkEstablished::SCHEMA => {
+                let event = check::<LinkEstablished>(schema, bytes).ok()?;
+                Some(Lifecycle::link(event.link.to_native(), &event.opener, &event.acceptor))
+            }
+            LinkClosed::SCHEMA => {
+                let event = check::<LinkClosed>(schema, bytes).ok()?;
+                Some(Lifecycle::link(event.link.to_native(), &event.opener, &event.acceptor))
+            }
+            _ => None,
+        }
     }
 
     /// For people.

@@ -1,9 +1,12 @@
-//! `ephapse pub`, `sub`, `request`, `reply`: the bus, from a shell.
+//! `ephapse pub`, `sub`, `monitor`, `request`, `reply`: the bus, from a shell.
 //!
 //! Payloads are raw bytes, whatever they mean. Data goes to standard output, all that is said about
 //! it to standard error.
 
+mod filter;
 mod lifecycle;
+mod listen;
+mod monitor;
 mod publish;
 mod reply;
 mod request;
@@ -19,10 +22,13 @@ use ephapse::limits::RING_CAPACITY_MAX;
 use ephapse::{Event, Hub, HubBuilder};
 use rkyv::{Archive, Serialize};
 
+pub(crate) use self::listen::{Ended, Follow, Listener};
+pub(crate) use self::monitor::{MonitorArgs, run as monitor};
 pub(crate) use self::publish::{PubArgs, run as publish};
 pub(crate) use self::reply::{ReplyArgs, run as reply};
 pub(crate) use self::request::{RequestArgs, run as request};
 pub(crate) use self::subscribe::{SubArgs, run as subscribe};
+pub(crate) use self::totals::number_of;
 use crate::up;
 
 /// The type of a publisher that sends raw bytes only.
@@ -31,18 +37,24 @@ use crate::up;
 pub(crate) struct Bytes;
 
 /// How a command joins.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct JoinArgs {
     /// The name to join with [default: ephapse-, the command, and the process's id].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
-    #[arg(long, value_name = "DIR")]
+    /// The domain's directory [default: see `ephapse --help`].
+    #[arg(long, value_name = "DIR", env = up::DIR_VARIABLE, hide_env_values = true)]
+    #[arg(value_parser = up::directory())]
     pub(crate) dir: Option<PathBuf>,
 }
 
 impl JoinArgs {
+    /// The same by another name.
+    pub(crate) fn named(&self, name: &str) -> JoinArgs {
+        JoinArgs { name: Some(name.to_owned()), dir: self.dir.clone() }
+    }
+
     /// Joins with what `options` add.
     pub(crate) fn join(
         self,
@@ -64,7 +76,7 @@ fn subject(text: &str) -> Result<String, String> {
 }
 
 /// Bytes of a broadcast ring for events with payloads of up to `longest` bytes and extensions.
-fn capacity_for(longest: usize) -> usize {
+pub(crate) fn capacity_for(longest: usize) -> usize {
     use ephapse::limits::{BROADCAST_CAPACITY_DEFAULT, EXTENSION_MAX};
     // An event takes half of the ring at most; a header, and what a record is rounded up to.
     let whole = longest.saturating_add(EXTENSION_MAX + 64).min(RING_CAPACITY_MAX / 2);

@@ -43,7 +43,8 @@ const PAUSE: Duration = Duration::from_micros(50);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A subject is a list of words with dots between them. Whoever has subscribed when an event is
-published gets it; nothing is kept for those who come later.
+published gets it; nothing is kept for those who come later. A subscription that prints into a slow
+pipe holds the events up, so that nothing is lost, but no longer than --patience.
 
 Examples:
   ephapse pub robot.pose '{\"x\": 1.5}'               one event
@@ -87,6 +88,10 @@ pub(crate) struct PubArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     timeout: Duration,
 
+    /// How long a subscription that stands still may hold the events up before it is overtaken.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    patience: Duration,
+
     /// Bytes of the longest line of standard input.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = longest)]
     longest: usize,
@@ -110,7 +115,10 @@ pub(crate) fn run(args: PubArgs, ui: &Ui) -> Result<std::process::ExitCode> {
     let domain = up::domain(args.join.dir.clone());
     let ty = args.schema.map(|wanted| schema::find(&wanted, None, &domain)).transpose()?;
     let ty = ty.map(|text| EventType::parse(&text.name, text.version, &text.layout)).transpose()?;
-    let hub = args.join.join("pub", |hub| hub.broadcast_capacity(capacity_for(longest)))?;
+    let patience = args.patience;
+    let hub = args
+        .join
+        .join("pub", |hub| hub.broadcast_capacity(capacity_for(longest)).patience(patience))?;
     if let Some(ty) = &ty {
         hub.describe(ty.name(), ty.version(), &ty.layout().to_string());
     }

@@ -91,17 +91,15 @@ pub(super) struct Shown<'a>(pub(super) &'a [u8]);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Ok(text) = str::from_utf8(self.0) {
-            return Visible(text).fmt(f);
+        match str::from_utf8(self.0) {
+            Ok(text) => Visible(text).fmt(f),
+            Err(_) => Payload::start_of(self.0, SHOWN_BYTES).fmt(f),
         }
-        let (shown, rest) = self.0.split_at(self.0.len().min(SHOWN_BYTES));
-        Hex(shown).fmt(f)?;
-        if rest.is_empty() { Ok(()) } else { write!(f, "… and {} more", rest.len()) }
     }
 }
 
 /// Text whose control characters are escaped.
-struct Visible<'a>(&'a str);
+pub(super) struct Visible<'a>(pub(super) &'a str);
 
 impl Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,19 +131,50 @@ impl Serialize for Hex<'_> {
 
 /// What a payload is in JSON: `text`, or `hex` if it is none.
 #[derive(Serialize)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     len: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hex: Option<Hex<'a>>,
+    /// There is more than is shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut: bool,
 }
 
 impl<'a> Payload<'a> {
     fn of(bytes: &'a [u8]) -> Payload<'a> {
         let text = str::from_utf8(bytes).ok();
         let hex = text.is_none().then_some(Hex(bytes));
-        Payload { len: bytes.len(), text, hex }
+        Payload { len: bytes.len(), text, hex, cut: false }
+    }
+
+    /// At most so many bytes of it; nothing else of it is looked at.
+    pub(super) fn start_of(bytes: &'a [u8], most: usize) -> Payload<'a> {
+        let shown = &bytes[..bytes.len().min(most)];
+        let cut = shown.len() < bytes.len();
+        let text = match str::from_utf8(shown) {
+            Ok(text) => Some(text),
+            // The end of what is shown may be in the middle of a character.
+            Err(error) if cut && error.error_len().is_none() => {
+                str::from_utf8(&shown[..error.valid_up_to()]).ok()
+            }
+            Err(_) => None,
+        };
+        let hex = text.is_none().then_some(Hex(shown));
+        Payload { len: bytes.len(), text, hex, cut }
+    }
+}
+
+impl Display for Payload<'_> {
+    /// For people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = match (self.text, &self.hex) {
+            (Some(text), _) => Visible(text).fmt(f).map(|()| text.len())?,
+            (None, Some(hex)) => hex.fmt(f).map(|()| hex.0.len())?,
+            (None, None) => 0,
+        };
+        if self.cut { write!(f, "… and {} more", self.len - shown) } else { Ok(()) }
     }
 }
 
@@ -237,6 +266,12 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// The same with only the start of the payload, also of those that everybody knows.
+    pub(super) fn short(event: &'a Envelope<'_>, most: usize, fields: Option<Value>) -> Object<'a> {
+        let content = Content::Payload(Payload::start_of(event.bytes(), most));
+        Object { content, fields, ..Object::of(event) }
+    }
+
     /// The same, said to be about another subject.
     pub(super) fn about(self, subject: &'a str) -> Object<'a> {
         Object { subject, ..self }

@@ -7,7 +7,7 @@ use ephapse::{Path, Sent};
 use serde::Serialize;
 
 use crate::ui::Ui;
-use crate::ui::format::{bytes, count, duration};
+use crate::ui::format::{bytes, count, duration, rate};
 
 /// The sum of a run, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]
@@ -76,8 +76,12 @@ impl Totals {
         };
         let early = if self.interrupted { "interrupted: " } else { "" };
         let took = duration(Duration::from_secs_f64(self.duration_s));
+        let pace = match self.count as f64 / self.duration_s {
+            pace if pace.is_finite() && self.count > 1 => format!(" ({})", rate(pace)),
+            _ => String::new(),
+        };
         format!(
-            "{early}{} ({}) on {} to {}{ways}, in {took}",
+            "{early}{} ({}) on {} to {}{ways}, in {took}{pace}",
             number_of(self.count, "event"),
             bytes(self.bytes),
             self.subject,
@@ -87,7 +91,7 @@ impl Totals {
 }
 
 /// `1 event`, `2 events`.
-pub(super) fn number_of(number: u64, what: &str) -> String {
+pub(crate) fn number_of(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
@@ -111,5 +115,7 @@ mod tests {
              1 to nobody, in 0 ns"
         );
         assert_eq!(totals.deliveries, 3);
+        totals.duration_s = 0.001;
+        assert!(totals.text().ends_with(", in 1.00 ms (3.00 k/s)"), "{}", totals.text());
     }
 }

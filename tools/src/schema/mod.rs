@@ -13,6 +13,7 @@ use clap::Subcommand;
 pub(crate) use self::known::Known;
 pub(crate) use self::show::find;
 use crate::ui::Ui;
+use crate::up;
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -48,8 +49,9 @@ enum What {
 /// Which domain's hubs.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The domain's directory [default: $EPHAPSE_DIR, or see `ephapse --help`].
-    #[arg(long, value_name = "DIR")]
+    /// The domain's directory [default: see `ephapse --help`].
+    #[arg(long, value_name = "DIR", env = up::DIR_VARIABLE, hide_env_values = true)]
+    #[arg(value_parser = up::directory())]
     dir: Option<PathBuf>,
 }
 

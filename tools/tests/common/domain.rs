@@ -1,13 +1,15 @@
 //! A domain with a supervisor, and commands in it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 
+use ephapse::Hub;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{Running, ephapse, finish};
+use super::{Running, ephapse, finish, json, told};
 
 /// A domain with a supervisor.
 pub(crate) struct Domain {
@@ -34,6 +36,29 @@ impl Domain {
 
     pub(crate) fn run(&self, arguments: &str) -> Output {
         finish(&mut self.command(arguments))
+    }
+
+    /// A hub of this process.
+    pub(crate) fn hub(&self, name: &str) -> Hub {
+        let domain = ephapse::Domain::at(self.home.path().join("domain"));
+        Hub::builder(name).domain(domain).connect().expect("a hub")
+    }
+
+    /// A capture of so many events on `c.d` by the hub `bot`, each of 100 bytes.
+    pub(crate) fn captured(&self, name: &str, count: usize) -> PathBuf {
+        let file = self.home.path().join(name);
+        let capture = self.start(&format!("capture {} c.d --until-end", file.display()));
+        let text = "x".repeat(100);
+        let publish = format!("pub c.d {text} --count {count} --wait-for 1 --name bot");
+        let published = self.run(&publish);
+        assert!(published.status.success(), "{}", told(&published));
+        assert_eq!(capture.output().0, Some(0));
+        file
+    }
+
+    /// What is in a capture, if nothing in it was changed.
+    pub(crate) fn info(&self, file: &Path) -> Value {
+        json(&self.run(&format!("replay {} --info --json", file.display())))
     }
 
     /// One that subscribes, when it has.

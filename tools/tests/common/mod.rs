@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn ephapse<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ephapse"));
     command.args(arguments).stdin(Stdio::null());
-    for variable in ["EPHAPSE_DIR", "EPHAPSE_LOG", "NO_COLOR"] {
+    for variable in ["EPHAPSE_DIR", "EPHAPSE_COLOR", "EPHAPSE_LOG", "NO_COLOR"] {
         command.env_remove(variable);
     }
     command

@@ -1,7 +1,7 @@
 //! The project's chores. `cargo xtask test` sets up what is missing and runs all checks.
 //!
 //! In reading order: `steps` (the table of checks), `command` (one line of a check, and what is
-//! expected of it), `setup` (what a machine may lack), `fuzz`, `run`; `install` is for C programs.
+//! expected of it), `setup` (what a machine may lack), `fuzz`, `run`; `install`.
 //!
 //! The exit code is 0 when all is well, 1 when a check failed, 2 for wrong use.
 
@@ -49,9 +49,10 @@ enum Task {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         seconds: u32,
     },
-    /// Build the C library, and install it with its header, or remove what was installed.
+    /// Build the command and the C library, and install them with manual pages, completions and
+    /// header, or remove what was installed.
     Install {
-        /// The folder below which `include` and `lib` are.
+        /// The folder below which `bin`, `include`, `lib` and `share` are.
         #[arg(long, value_name = "FOLDER")]
         prefix: PathBuf,
         /// Remove instead.

@@ -20,6 +20,7 @@ impl Subscription {
                     self.sources.retain(|known| known.peer.id != source.peer.id);
                     source.tally = Some(self.tally.source(&source.peer.name));
                     self.sources.push(*source);
+                    self.sources_ever += 1;
                 }
                 News::Subjects(id, subjects) => {
                     self.source(id, |source| source.filter.add(subjects));
