@@ -100,7 +100,8 @@ fn a_stall_is_counted_for_every_event_that_it_delayed() {
     const STALL: Duration = Duration::from_millis(300);
 
     let _turn = alone();
-    let arguments = "load --rate 2k --duration 2s --rounds 1 --tolerance 99.9 --json";
+    // Few of these fill the ring, so that the sender stands still too for most of the stall.
+    let arguments = "load --rate 2k --size 1000 --duration 2s --rounds 1 --tolerance 99.9 --json";
     let mut command = bench(arguments);
     command.env("EPHAPSE_LOG", "ephapse=debug");
     let mut running = Running::start(&mut command);
