@@ -205,6 +205,9 @@ fn files_are_written_whole() {
     assert!(page.contains("<td>2k/s</td>") && page.contains("<dt>command</dt>"), "{page}");
     assert!(std::fs::read(directory.path().join("out.png")).unwrap().starts_with(b"\x89PNG"));
     assert_eq!(common::names_in(directory.path()).len(), 6, "nothing but what was asked for");
+    let rounds = file("rounds.svg");
+    json(&run(&format!("throughput --count 2000 --rounds 2 --json --svg {rounds}")));
+    assert!(read("rounds.svg").contains("rtrb between two threads"));
 }
 
 #[test]
