@@ -88,9 +88,8 @@ fn a_delay_of_the_receiver_is_seen() {
         assert!(least(&delayed) >= 1e6 * 0.999, "{delayed}");
         // Every one of them.
         assert_eq!(times(&delayed["runs"][0]).count_above_ns(0.998e6), 100, "{delayed}");
-        // And without it, at least one of a hundred is quicker.
-        let plain = result(&arguments);
-        assert!(least(&plain) < 1e6, "{plain}");
+        // And without it, one of a hundred is quicker, sooner or later: the machine may be busy.
+        wait_until("an event takes less than the delay", || least(&result(&arguments)) < 1e6);
     }
 }
 
