@@ -88,9 +88,8 @@ fn a_delay_of_the_receiver_is_seen() {
         assert!(least(&delayed) >= 1e6 * 0.999, "{delayed}");
         // Every one of them.
         assert_eq!(times(&delayed["runs"][0]).count_above_ns(0.998e6), 100, "{delayed}");
-        // And without it, at least one of a hundred is quicker.
-        let plain = result(&arguments);
-        assert!(least(&plain) < 1e6, "{plain}");
+        // And without it, one of a hundred is quicker, sooner or later: the machine may be busy.
+        wait_until("an event takes less than the delay", || least(&result(&arguments)) < 1e6);
     }
 }
 
@@ -100,7 +99,8 @@ fn a_stall_is_counted_for_every_event_that_it_delayed() {
     const STALL: Duration = Duration::from_millis(300);
 
     let _turn = alone();
-    let arguments = "load --rate 2k --duration 2s --rounds 1 --tolerance 99.9 --json";
+    // Few of these fill the ring, so that the sender stands still too for most of the stall.
+    let arguments = "load --rate 2k --size 1000 --duration 2s --rounds 1 --tolerance 99.9 --json";
     let mut command = bench(arguments);
     command.env("EPHAPSE_LOG", "ephapse=debug");
     let mut running = Running::start(&mut command);
@@ -204,6 +204,9 @@ fn files_are_written_whole() {
     assert!(page.contains("<td>2k/s</td>") && page.contains("<dt>command</dt>"), "{page}");
     assert!(std::fs::read(directory.path().join("out.png")).unwrap().starts_with(b"\x89PNG"));
     assert_eq!(common::names_in(directory.path()).len(), 6, "nothing but what was asked for");
+    let rounds = file("rounds.svg");
+    json(&run(&format!("throughput --count 2000 --rounds 2 --json --svg {rounds}")));
+    assert!(read("rounds.svg").contains("rtrb between two threads"));
 }
 
 #[test]

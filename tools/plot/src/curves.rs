@@ -91,9 +91,53 @@ fn course(number: usize, series: &Series, column: f64) -> Vec<Line> {
             line.marks.push((at, times.max_ns()));
         }
     }
+    // A median between two pauses is seen too.
+    for line in &mut lines {
+        if let [(at, ns)] = line.path[..] {
+            line.path = vec![((at - column / 2.0).max(0.0), ns), (at + column / 2.0, ns)];
+        }
+    }
     lines
 }
 
 fn end_of(part: &Interval) -> f64 {
     (part.start + part.length).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn interval(start_ms: u64, ns: f64) -> Interval {
+        let mut times = Times::new();
+        times.record_ns(ns);
+        let (start, length) = (Duration::from_millis(start_ms), Duration::from_millis(10));
+        Interval { start, length, times }
+    }
+
+    #[test]
+    fn pauses_interrupt_the_line_and_lone_medians_are_seen() {
+        let parts = vec![interval(0, 10.0), interval(10, 30.0), interval(800, 50.0)];
+        let lines = course(0, &Series::of_intervals("x", parts), 0.01);
+        let paths: Vec<usize> = lines.iter().map(|line| line.path.len()).collect();
+        let marks: Vec<usize> = lines.iter().map(|line| line.marks.len()).collect();
+        assert_eq!((paths, marks), (vec![2, 2], vec![2, 1]));
+        assert!(lines[1].path.iter().all(|point| (point.1 - 50.0).abs() < 0.1), "{lines:?}");
+    }
+
+    #[test]
+    fn a_step_of_the_curve_is_where_its_share_is() {
+        let mut times = Times::new();
+        (1..=10).for_each(|ns| times.record_ns(f64::from(ns) * 100.0));
+        let kind = Kind { title: "", label: "" };
+        let panel = percentiles(kind, &[Series::new("x", times)]);
+        let line = &panel.lines[0];
+        assert_eq!(line.path.len(), 20);
+        assert!((line.path[8].0 - 0.4).abs() < 1e-9 && (line.path[8].1 - 500.0).abs() < 1.0);
+        assert!((line.path[19].0 - 0.95).abs() < 1e-9, "{:?}", line.path);
+        // p50 and p90; there is no tenth of one for p99.
+        assert_eq!(line.marks.len(), 2, "{:?}", line.marks);
+        assert!((line.marks[0].1 - 500.0).abs() < 1.0, "{:?}", line.marks);
+    }
 }

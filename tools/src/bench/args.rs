@@ -8,6 +8,7 @@ use super::intrinsic::IntrinsicArgs;
 use super::latency::LatencyArgs;
 use super::load::{LoadArgs, LoadPlan};
 pub(crate) use super::modes::{Layer, PathMode, Via, WaitMode};
+use super::output::PictureArgs;
 use super::setup::Common;
 pub(crate) use super::setup::{Plan, Setup};
 use super::sweep::SweepArgs;
@@ -33,6 +34,7 @@ const THROUGHPUT_HELP: &str = "\
 Examples:
   ephapse bench throughput --batch 16
   ephapse bench throughput --path broadcast --size 1024
+  ephapse bench throughput --rounds 20 --svg out.svg --html out.html
   ephapse bench throughput --json --check 'lost=0,ratio>0.5'";
 
 const LOAD_HELP: &str = "\
@@ -101,6 +103,9 @@ enum What {
         /// Commit this many events at once.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65_536))]
         batch: u32,
+
+        #[command(flatten)]
+        pictures: PictureArgs,
     },
     /// Latency of events that are sent at fixed rates, counted from when they should have been sent.
     #[command(after_help = LOAD_HELP)]
@@ -137,11 +142,11 @@ enum What {
 
 /// What was asked for, checked against the host.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(super) enum Request {
     /// `bench latency`
     Latency(Plan, LatencyArgs),
     /// `bench throughput`
-    Throughput(Plan),
+    Throughput(Plan, PictureArgs),
     /// `bench load`
     Load(LoadPlan),
     /// `bench sweep`
@@ -165,7 +170,7 @@ impl BenchArgs {
     ///
     /// # Errors
     /// Wrong use: arguments that contradict one another or the host.
-    pub(crate) fn into_request(self, available: &[usize]) -> Result<Request> {
+    pub(super) fn into_request(self, available: &[usize]) -> Result<Request> {
         Ok(match self.what {
             What::Latency { common, extras } => {
                 let setup = common.setup(WaitMode::Spin, available)?;
@@ -174,7 +179,7 @@ impl BenchArgs {
                 let count = (LATENCY_BYTES / setup.size as u64).clamp(1000, trips);
                 Request::Latency(common.plan(setup, count, 1)?, extras)
             }
-            What::Throughput { common, batch } => {
+            What::Throughput { common, batch, pictures } => {
                 let setup = common.setup(WaitMode::Adaptive, available)?;
                 ensure!(setup.via == Via::Rust, "--via c is about latency");
                 ensure!(
@@ -182,7 +187,7 @@ impl BenchArgs {
                     "what is published goes one by one: leave out --batch or --path"
                 );
                 let count = THROUGHPUT_BYTES / setup.record_bytes() as u64;
-                Request::Throughput(common.plan(setup, count.max(1000), batch)?)
+                Request::Throughput(common.plan(setup, count.max(1000), batch)?, pictures)
             }
             What::Load { common, load } => {
                 let setup = common.setup(WaitMode::Spin, available)?;

@@ -68,6 +68,40 @@ struct Source {
     file: String,
     command: Value,
     time: Value,
+    machine: Value,
+    /// Absent where no processors are chosen.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    placement: Value,
+    versions: Value,
+}
+
+impl Source {
+    fn of(path: &Path, value: &Value) -> Source {
+        let of = |field: &str| value[field].clone();
+        Source {
+            file: path.display().to_string(),
+            command: of("command"),
+            time: of("time"),
+            machine: of("machine"),
+            placement: of("placement"),
+            versions: of("versions"),
+        }
+    }
+
+    /// In one line: where, how and when.
+    fn text(&self) -> String {
+        let parts = [
+            &self.machine["cpu"],
+            &self.placement["relation"],
+            &self.machine["kernel"],
+            &self.versions["ephapse"],
+            &self.versions["build"],
+            &self.versions["rustc"],
+            &self.time,
+            &self.command,
+        ];
+        parts.iter().filter_map(|part| part.as_str()).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Compares, and prints what came out.
@@ -99,34 +133,31 @@ pub(super) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode> {
         (metric.name.clone(), Comparison::of(values, metric.more_is_better))
     };
     let metrics: BTreeMap<String, Comparison> = names.iter().map(compare).collect();
-    let source = |path: &Path, value: &Value| Source {
-        file: path.display().to_string(),
-        command: value["command"].clone(),
-        time: value["time"].clone(),
-    };
     let result = Compared {
         bench: "compare",
         of,
-        a: source(&args.a, &a),
-        b: source(&args.b, &b),
+        a: Source::of(&args.a, &a),
+        b: Source::of(&args.b, &b),
         differences: differences(&a, &b),
         verdict: in_words(&metrics),
         metrics,
     };
     let code = args.output.tell(&result, ui, || print(&result, ui))?;
     files.write(&Story {
-        title: format!("{} and {}", name_of(&args.a), name_of(&args.b)),
+        title: format!("{}: {} and {}", result.of, name_of(&args.a), name_of(&args.b)),
         series,
         picture: None,
         table: PageTable {
             head: HEAD.map(str::to_owned).to_vec(),
             rows: result.metrics.iter().map(row).collect(),
         },
-        facts: vec![
-            ("A".to_owned(), format!("{} {}", result.a.time, result.a.command)),
-            ("B".to_owned(), format!("{} {}", result.b.time, result.b.command)),
-            ("verdict".to_owned(), result.verdict.clone()),
-        ],
+        facts: [
+            ("A", result.a.text()),
+            ("B", result.b.text()),
+            ("verdict", result.verdict.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec(),
         start: SystemTime::now(),
     })?;
     Ok(code)

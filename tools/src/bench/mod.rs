@@ -105,7 +105,7 @@ pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
     let cpus = host::available_cpus()?;
     match args.into_request(&cpus) {
         Ok(Request::Latency(plan, extras)) => latency::run(&plan, &extras, ui),
-        Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
+        Ok(Request::Throughput(plan, pictures)) => throughput::run(&plan, &pictures, ui),
         Ok(Request::Load(plan)) => load::run(&plan, ui),
         Ok(Request::Sweep(plan, args)) => sweep::run(&plan, &args, ui),
         Ok(Request::Intrinsic(args)) => intrinsic::run(&args, &cpus, ui),

@@ -135,6 +135,28 @@ impl Throughput {
             conditions: Conditions::of(&plan.setup, interrupted),
         }
     }
+
+    /// What events these are.
+    pub(super) fn what(&self) -> String {
+        let what = self.conditions.what(self.wait, self.payload_bytes, self.links);
+        match self.batch {
+            1 => format!("{what}, one by one"),
+            batch => format!("{what}, {batch} at once"),
+        }
+    }
+
+    /// The figures of a page.
+    pub(super) fn table(&self) -> ephapse_plot::Table {
+        let row = |(index, round): (usize, &ThroughputRound)| {
+            let rates = [round.messages_per_s, round.rtrb_messages_per_s].map(rate);
+            let ratio = format!("{:.2}", round.ratio);
+            [(index + 1).to_string()].into_iter().chain(rates).chain([ratio]).collect()
+        };
+        ephapse_plot::Table {
+            head: ["round", "events", "rtrb", "ratio"].map(str::to_owned).to_vec(),
+            rows: self.rounds.iter().enumerate().map(row).collect(),
+        }
+    }
 }
 
 /// One round of `bench throughput`.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use ephapse::event::Timestamp;
 use ephapse_plot::{Interval, Series, Times};
 
-use super::args::{Layer, PathMode, Setup, Via};
+use super::args::{Layer, PathMode, Setup, Via, WaitMode};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::{Floor, spin_until};
@@ -152,6 +152,12 @@ impl Session {
         Ok(Series::of_intervals("floor", whole).times)
     }
 
+    /// How far apart the two processors are: half of a usual round trip of the floor.
+    pub(super) fn distance_ns(&mut self) -> Result<f64> {
+        let trips = if self.setup.wait == WaitMode::Block { 2_000 } else { 20_000 };
+        Ok(self.floor(trips)?.quantile_ns(0.5))
+    }
+
     /// Round trips of events, as intervals since the beginning.
     pub(super) fn round_trips(&mut self, trips: u64) -> Result<Measured<Vec<Interval>>> {
         /// Of one phase: enough to see when something happened.
@@ -234,11 +240,6 @@ impl Session {
         let (result, lost) = load(count).run(&self.halt)?;
         self.watchdog.relax();
         Ok(Measured { result, lost })
-    }
-
-    /// What is measured.
-    pub(super) fn setup(&self) -> &Setup {
-        &self.setup
     }
 
     /// Ticks of the clock.

@@ -28,15 +28,16 @@ pub(super) struct Common {
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(8..=SIZE_MAX))]
     pub(super) size: Option<u32>,
 
-    /// How many events, all rounds together [default: about a second's worth].
+    /// How many events, all rounds together [default: about a second's worth; not with --rate,
+    /// where --duration says it].
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=COUNT_MAX))]
     pub(super) count: Option<u64>,
 
-    /// How a reader waits [default: spin for latency and --layer ring, else adaptive].
+    /// How a reader waits [default: adaptive for throughput through hubs, else spin].
     #[arg(long, value_enum, value_name = "HOW")]
     wait: Option<WaitMode>,
 
-    /// Rounds of measuring, alternating with the floor or the rival.
+    /// Rounds of measuring; latency and throughput alternate with the floor or the rival.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
     pub(super) rounds: u32,
 

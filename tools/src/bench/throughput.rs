@@ -1,13 +1,14 @@
 //! `ephapse bench throughput`.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
+use ephapse_plot::{Axis, Line, Panel, Picture, Scale, Unit};
 
 use super::args::Plan;
 use super::halt::Stop;
-use super::output::worse;
+use super::output::{PictureArgs, Story, worse};
 use super::report::{self, Throughput, ThroughputRound};
 use super::session::Session;
 use super::times::median;
@@ -20,10 +21,14 @@ struct Course {
     rivals: Vec<f64>,
     rounds: Vec<f64>,
     lost: u64,
+    /// How far apart the two processors are.
+    floor_ns: Option<f64>,
 }
 
 /// Measures, and prints what came out.
-pub(super) fn run(plan: &Plan, ui: &Ui) -> Result<ExitCode> {
+pub(super) fn run(plan: &Plan, pictures: &PictureArgs, ui: &Ui) -> Result<ExitCode> {
+    let files = pictures.open()?;
+    let start = SystemTime::now();
     let mut session = Session::open(&plan.setup, ui)?;
     let mut course = Course::default();
     let ended = course.measure(&mut session, plan, ui);
@@ -38,12 +43,15 @@ pub(super) fn run(plan: &Plan, ui: &Ui) -> Result<ExitCode> {
     result.conditions.detours = detours;
     let checked = plan.output.tell(&result, ui, || report::throughput(&result, ui))?;
     closed?;
+    files.write(&course.story(&result, start))?;
     Ok(worse(report::verdict(result.lost, ui)?, checked))
 }
 
 impl Course {
     fn measure(&mut self, session: &mut Session, plan: &Plan, ui: &Ui) -> Result<()> {
         let mut progress = ui.progress();
+        progress.set("measuring the floor");
+        self.floor_ns = Some(session.distance_ns()?);
         progress.set("measuring rtrb");
         self.rivals.push(rival(session, plan)?);
         for round in 1..=plan.rounds {
@@ -71,8 +79,32 @@ impl Course {
         result.bytes_per_s = (messages_per_s * plan.setup.size as f64).round();
         result.rtrb_messages_per_s = median(self.rivals.iter().copied()).round();
         result.ratio = report::ratio(median(rounds.iter().map(|round| round.ratio)));
+        result.conditions.placement.floor_ns = self.floor_ns;
         result.rounds = rounds;
         result
+    }
+}
+
+impl Course {
+    /// What was measured in each round, and between the rounds.
+    fn story(&self, result: &Throughput, start: SystemTime) -> Story {
+        let title = format!("Throughput, {}", result.what());
+        let line = |series: usize, first: f64, values: &[f64]| {
+            let place = |(index, value): (usize, &f64)| (first + index as f64, *value);
+            let points: Vec<(f64, f64)> = values.iter().enumerate().map(place).collect();
+            Line { series, path: points.clone(), marks: points }
+        };
+        let panel = Panel {
+            title: "Of each round; rtrb before and after it".to_owned(),
+            x: Axis { label: "round", scale: Scale::Linear, unit: Unit::Plain },
+            y: Axis { label: "events (log scale)", scale: Scale::Log, unit: Unit::PerSecond },
+            lines: vec![line(0, 1.0, &self.rounds), line(1, 0.5, &self.rivals)],
+        };
+        let legend = vec!["events".to_owned(), "rtrb between two threads".to_owned()];
+        let (note, panels) = (String::new(), vec![panel]);
+        let picture = Some(Picture { title: title.clone(), note, legend, panels });
+        let facts = result.conditions.facts();
+        Story { title, series: Vec::new(), picture, table: result.table(), facts, start }
     }
 }
 

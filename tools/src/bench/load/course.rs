@@ -6,15 +6,10 @@ use anyhow::Result;
 use ephapse_plot::{Interval, Series};
 
 use super::{Flight, Rate, Schedule};
-use crate::bench::args::WaitMode;
 use crate::bench::session::Session;
-use crate::bench::times::{MiddleAndTail, median};
+use crate::bench::times::median;
 use crate::ui::Progress;
 use crate::ui::format::rate;
-
-/// Round trips of the floor, which is measured once before.
-const FLOOR_TRIPS: u64 = 20_000;
-const FLOOR_TRIPS_ASLEEP: u64 = 2_000;
 
 /// Events that show how fast it goes.
 const TRIAL: u64 = 20_000;
@@ -73,9 +68,7 @@ impl Courses {
         progress: &mut Progress,
     ) -> Result<()> {
         progress.set("measuring the floor");
-        let asleep = session.setup().wait == WaitMode::Block;
-        let floor = session.floor(if asleep { FLOOR_TRIPS_ASLEEP } else { FLOOR_TRIPS })?;
-        self.floor_ns = Some(MiddleAndTail::of(&floor).p50);
+        self.floor_ns = Some(session.distance_ns()?);
         for round in 1..=goal.rounds {
             for course in &mut self.all {
                 let name = course.rate.name.clone();

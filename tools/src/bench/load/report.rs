@@ -203,3 +203,50 @@ pub(in crate::bench) fn series_of(courses: &Courses) -> Vec<Series> {
         |course: &Course| Series::of_intervals(course.rate.label(), course.intervals.clone());
     courses.all.iter().map(series).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ephapse_plot::{Interval, Times};
+    use std::time::Duration;
+
+    /// A course of one round, of a thousand times from 1 to 1000 µs.
+    fn course(rate: &str, achieved_per_s: f64, lost: u64) -> Course {
+        let mut times = Times::new();
+        (1..=1000).for_each(|us| times.record_ns(f64::from(us) * 1e3));
+        let (start, length) = (Duration::ZERO, Duration::from_secs(1));
+        let series = Series::of_intervals(rate, vec![Interval { start, length, times }]);
+        let intervals = series.intervals.clone();
+        let round = Round { achieved_per_s, sender_late_ns: 1234.5, lost, series };
+        Course { rate: rate.parse().unwrap(), rounds: vec![round], intervals }
+    }
+
+    fn row(rate: &str, achieved_per_s: f64, lost: u64) -> (Vec<String>, bool) {
+        let goal = Goal {
+            rates: Vec::new(),
+            duration: Duration::from_secs(1),
+            rounds: 1,
+            tolerance: 0.01,
+            delay: Duration::ZERO,
+        };
+        let result = RateResult::of(&course(rate, achieved_per_s, lost), &goal).unwrap();
+        (rate_row(&result.label(), &result), result.met)
+    }
+
+    #[test]
+    fn rows_are_as_they_were() {
+        let times = ["500 µs", "900 µs", "990 µs", "999 µs", "1.00 ms", "1.00 ms"];
+        for (rate, achieved, lost, first, verdict, met) in [
+            ("1k", 995.4, 0, ["1k/s", "995 /s"], "ok", true),
+            ("1k", 989.0, 0, ["1k/s", "989 /s"], "FAIL: rate missed", false),
+            ("1k", 1000.0, 3, ["1k/s", "1.00 k/s"], "FAIL: 3 lost", true),
+            ("max", 2.5e6, 0, ["max", "2.50 M/s"], "ok", true),
+        ] {
+            let expected: Vec<&str> = [&first[..], &times, &[verdict]].concat();
+            assert_eq!(
+                row(rate, achieved, lost),
+                (expected.iter().map(|s| (*s).to_owned()).collect(), met)
+            );
+        }
+    }
+}

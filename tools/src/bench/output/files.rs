@@ -22,7 +22,15 @@ pub(in crate::bench) struct FileArgs {
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
 
-    /// A picture: percentiles, and latency over time.
+    #[command(flatten)]
+    pictures: PictureArgs,
+}
+
+/// Which pictures are wanted.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Files")]
+pub(in crate::bench) struct PictureArgs {
+    /// A picture of the result.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
@@ -67,24 +75,30 @@ impl FileArgs {
     /// # Errors
     /// When one cannot be written.
     pub(in crate::bench) fn open(&self, names: &[String]) -> Result<Files> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(open).transpose();
         let hgrm = match &self.hgrm {
             Some(path) => names
                 .iter()
                 .map(|name| {
                     let path = if names.len() == 1 { path.clone() } else { with_name(path, name) };
-                    self::open(&path)
+                    open(&path)
                 })
                 .collect::<Result<_>>()?,
             None => Vec::new(),
         };
-        Ok(Files {
-            hgrm,
-            hlog: open(&self.hlog)?,
-            svg: open(&self.svg)?,
-            png: open(&self.png)?,
-            html: open(&self.html)?,
-        })
+        let hlog = self.hlog.as_deref().map(open).transpose()?;
+        Ok(Files { hgrm, hlog, ..self.pictures.open()? })
+    }
+}
+
+impl PictureArgs {
+    /// Opens those that are wanted.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub(in crate::bench) fn open(&self) -> Result<Files> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(open).transpose();
+        let (svg, png, html) = (open(&self.svg)?, open(&self.png)?, open(&self.html)?);
+        Ok(Files { hgrm: Vec::new(), hlog: None, svg, png, html })
     }
 }
 

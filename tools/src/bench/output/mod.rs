@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
 pub(super) use self::check::Checks;
-pub(super) use self::files::{FileArgs, Files, Story};
+pub(super) use self::files::{FileArgs, Files, PictureArgs, Story};
 use crate::ui::Ui;
 
 /// How a result is printed, and judged.
