@@ -1,13 +1,14 @@
 //! A domain with a supervisor, and commands in it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{Running, ephapse, finish};
+use super::{Running, ephapse, finish, told};
 
 /// A domain with a supervisor.
 pub(crate) struct Domain {
@@ -25,15 +26,32 @@ impl Domain {
         Domain { supervisor, home }
     }
 
+    /// Its directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.home.path().join("domain")
+    }
+
+    /// Its supervisor.
+    pub(crate) fn supervisor(&self) -> &Running {
+        &self.supervisor
+    }
+
     /// A command in this domain; its arguments are divided at spaces.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = ephapse(arguments.split(' '));
-        command.env("EPHAPSE_DIR", self.home.path().join("domain"));
+        command.env("EPHAPSE_DIR", self.path());
         command
     }
 
     pub(crate) fn run(&self, arguments: &str) -> Output {
         finish(&mut self.command(arguments))
+    }
+
+    /// What a command prints that succeeds.
+    pub(crate) fn text(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// One that subscribes, when it has.
