@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, ColorChoice, FromArgMatches, Parser, Subcommand};
 
 use crate::ui::{Color, Stream, Ui};
-use crate::{bench, bus, capture, demo, listing, manual, meter, schema, stat, up};
+use crate::{bench, bus, capture, demo, listing, manual, meter, schema, stat, up, watch};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,8 +17,9 @@ Examples:
   ephapse hubs                              see who has joined
   ephapse sub 'robot.>'                     see what is published
   ephapse pub robot.pose '{\"x\": 1}'         publish something
-  ephapse stat --watch 1                    see what is counted, each second
+  ephapse top                               watch hubs, links and subjects
   ephapse capture run.mcap 'robot.>'        write it into a file; `ephapse replay` publishes it again
+  ephapse doctor                            see whether this machine is fit
   ephapse demo                              watch four processes at work
   ephapse bench latency --size 32           how long an event takes, beside the bare floor
   ephapse completions bash > ephapse.bash   completions for a shell
@@ -113,6 +114,18 @@ pub(crate) enum Command {
     Subjects(listing::ListArgs),
     /// Show what hubs and supervisor have counted, also of those that are stopped.
     Stat(stat::StatArgs),
+    /// Watch hubs, links and subjects at work.
+    Top(watch::top::TopArgs),
+    /// Say with one line and an exit code whether all is well, for Nagios and its like.
+    Check(watch::check::CheckArgs),
+    /// Look whether this machine and a domain's directory are as they should be.
+    Doctor(watch::doctor::DoctorArgs),
+    /// Draw hubs, and what goes between them.
+    Graph(watch::graph::GraphArgs),
+    /// Print all that can be known of a domain as one JSON document.
+    Dump(watch::dump::DumpArgs),
+    /// Give the counters to Prometheus, over HTTP.
+    Metrics(watch::metrics::MetricsArgs),
     /// Show of what types events are, in words and as C.
     Schema(schema::SchemaArgs),
     /// Show it at work: four processes, links and a broadcast, this host as the source of events.
@@ -146,12 +159,19 @@ pub(crate) enum Command {
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = manual::definition().color(help_color(&arguments));
-    let parsed =
-        command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| {
         // Nobody may be reading (`ephapse --help | head -1`), which changes nothing.
         let _ = error.print();
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        let code = match u8::try_from(error.exit_code()) {
+            // For who asks for a check, 2 would be a verdict.
+            Ok(2) if is_check(&arguments) => watch::check::UNKNOWN,
+            Ok(code) => code,
+            Err(_) => 2,
+        };
+        ExitCode::from(code)
     })
 }
 
@@ -171,6 +191,12 @@ pub(crate) fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<()> {
     clap_complete::generate(shell, &mut manual::definition(), "ephapse", &mut script);
     let script = String::from_utf8(script).context("the completions are not UTF-8")?;
     ui.line(Stream::Out, script.trim_end())
+}
+
+/// Whether the command is `check`, as far as can be told of arguments that are wrong.
+fn is_check(arguments: &[OsString]) -> bool {
+    let named = |argument: &OsString| manual::definition().find_subcommand(argument).is_some();
+    arguments.iter().skip(1).find(|argument| named(argument)).is_some_and(|name| name == "check")
 }
 
 /// `--color` for the help, which is printed before the arguments have been parsed.

@@ -38,7 +38,7 @@ pub(crate) struct ListArgs {
 }
 
 /// Something that a domain has many of.
-trait Listed: Serialize + Sized {
+pub(crate) trait Listed: Serialize + Sized {
     /// The command, and the name of the list in JSON.
     const NAME: &'static str;
     /// What is said of a domain that has none.
@@ -86,8 +86,9 @@ pub(crate) fn subjects(args: ListArgs, ui: &Ui) -> Result<()> {
     list::<SubjectEntry>(args, ui)
 }
 
-#[derive(Serialize)]
-struct HubEntry {
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct HubEntry {
     name: String,
     id: u64,
     pid: u32,
@@ -118,8 +119,9 @@ impl Listed for HubEntry {
     }
 }
 
-#[derive(Serialize)]
-struct LinkEntry {
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct LinkEntry {
     id: u64,
     opener: String,
     acceptor: String,
@@ -146,8 +148,9 @@ impl Listed for LinkEntry {
     }
 }
 
-#[derive(Serialize)]
-struct SubjectEntry {
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubjectEntry {
     subject: String,
     id: u32,
     publishers: u32,

@@ -1,7 +1,7 @@
 //! `ephapse`: run a supervisor, see who is there, publish and subscribe, see the runtime at work,
 //! measure it.
 //!
-//! Exit codes: 0 is success, 1 failure, 2 wrong use.
+//! Exit codes: 0 is success, 1 failure, 2 wrong use; `check` has its own.
 
 #![deny(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod signals;
 mod stat;
 mod ui;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -73,6 +74,12 @@ fn dispatch(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Command::Delay(args) => meter::delay(args, ui),
         Command::Subjects(args) => listing::subjects(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Stat(args) => stat::run(args, ui),
+        Command::Top(args) => watch::top::run(args, ui),
+        Command::Check(args) => watch::check::run(args, ui),
+        Command::Doctor(args) => watch::doctor::run(args, ui),
+        Command::Graph(args) => watch::graph::run(args, ui),
+        Command::Dump(args) => watch::dump::run(args, ui),
+        Command::Metrics(args) => watch::metrics::run(args, ui),
         Command::Schema(args) => schema::run(args, ui).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),

@@ -1,22 +1,23 @@
 //! `ephapse stat`: what hubs and supervisor have counted. Nobody is asked for it, so it works while
 //! they are stopped, and after the supervisor has been killed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ephapse::counters::{self, Flight, HubCounters, ProcessState};
-use ephapse::{Domain, Error};
-use serde::Serialize;
+use ephapse::Error;
+use ephapse::counters::{Flight, HubCounters, ProcessState};
 
 use crate::cli::duration;
 use crate::signals;
 use crate::ui::format::{count, rate};
 use crate::ui::{Stream, Table, Ui};
 use crate::up;
+use crate::watch::report::{Report, time};
+use crate::watch::sight::Sight;
 
 /// Looking more often would measure the looking.
 const WATCH_MIN: Duration = Duration::from_millis(50);
@@ -76,7 +77,7 @@ pub(crate) struct StatArgs {
 }
 
 /// An argument such as `2`, `0.5` or `200ms`.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
         Err(_) => duration(text)?,
@@ -85,23 +86,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("at least 0.05".into());
     }
     Ok(parsed)
-}
-
-/// What there is to see at one moment.
-struct Sight {
-    at: Instant,
-    hubs: Vec<HubCounters>,
-    supervisor: Result<Flight, Error>,
-}
-
-impl Sight {
-    fn new(domain: &Domain, everywhere: bool) -> Sight {
-        Sight {
-            at: Instant::now(),
-            hubs: counters::scan((!everywhere).then_some(domain)),
-            supervisor: counters::flight(domain),
-        }
-    }
 }
 
 /// Shows it once, or until SIGINT or SIGTERM.
@@ -113,7 +97,7 @@ pub(crate) fn run(args: StatArgs, ui: &Ui) -> Result<ExitCode> {
     };
     let mut before: Option<Sight> = None;
     loop {
-        let sight = Sight::new(&domain, args.everywhere);
+        let sight = if args.everywhere { Sight::everywhere(&domain) } else { Sight::new(&domain) };
         if args.json {
             ui.json(&Report::of(&sight))?;
         } else {
@@ -133,7 +117,7 @@ pub(crate) fn run(args: StatArgs, ui: &Ui) -> Result<ExitCode> {
 }
 
 /// Says when the process has been asked to stop.
-fn watch_signals() -> Result<Receiver<()>> {
+pub(crate) fn watch_signals() -> Result<Receiver<()>> {
     let (asked, stop) = sync_channel(1);
     let tell = move || {
         // Nobody listens any more when it ends anyway.
@@ -195,10 +179,6 @@ fn show_supervisor(supervisor: &Result<Flight, Error>, domain: &Path, ui: &Ui) -
     Ok(())
 }
 
-fn time(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
-}
-
 fn show_hubs(
     sight: &Sight,
     before: Option<&Sight>,
@@ -253,75 +233,4 @@ fn show_all(hubs: &[HubCounters], ui: &Ui) -> Result<()> {
         }
     }
     ui.table(Stream::Out, table)
-}
-
-#[derive(Serialize)]
-struct Report<'a> {
-    hubs: Vec<Hub<'a>>,
-    supervisor: Option<Supervisor<'a>>,
-}
-
-#[derive(Serialize)]
-struct Hub<'a> {
-    name: &'a str,
-    id: u64,
-    pid: u32,
-    domain: &'a str,
-    since: String,
-    counters: BTreeMap<&'a str, u64>,
-}
-
-#[derive(Serialize)]
-struct Supervisor<'a> {
-    pid: u32,
-    state: &'static str,
-    epoch: u64,
-    since: String,
-    counters: BTreeMap<&'a str, u64>,
-    errors: Vec<Trouble<'a>>,
-}
-
-#[derive(Serialize)]
-struct Trouble<'a> {
-    at: String,
-    text: &'a str,
-}
-
-fn by_label(counters: &[(String, u64)]) -> BTreeMap<&str, u64> {
-    counters.iter().map(|(label, value)| (label.as_str(), *value)).collect()
-}
-
-impl<'a> Report<'a> {
-    fn of(sight: &'a Sight) -> Report<'a> {
-        let hubs = sight.hubs.iter().map(|hub| Hub {
-            name: &hub.name,
-            id: hub.id,
-            pid: hub.pid,
-            domain: &hub.domain,
-            since: time(hub.since),
-            counters: by_label(&hub.counters),
-        });
-        Report {
-            hubs: hubs.collect(),
-            supervisor: sight.supervisor.as_ref().ok().map(Supervisor::of),
-        }
-    }
-}
-
-impl<'a> Supervisor<'a> {
-    fn of(flight: &'a Flight) -> Supervisor<'a> {
-        let errors = flight.troubles.iter();
-        Supervisor {
-            pid: flight.pid,
-            state: match flight.process {
-                ProcessState::Running => "running",
-                ProcessState::Stopped => "stopped",
-                _ => "gone",
-            },
-            epoch: flight.epoch,
-            since: time(flight.since),
-            counters: by_label(&flight.counters),
-            errors: errors.map(|it| Trouble { at: time(it.at), text: &it.text }).collect(),
-        }
-    }
 }

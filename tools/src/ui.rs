@@ -9,6 +9,7 @@ mod table;
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -120,6 +121,13 @@ impl Ui {
         self.line(stream, text)
     }
 
+    /// Prints a whole text, or writes it into a file.
+    pub(crate) fn put(&self, file: Option<&Path>, text: &str) -> Result<()> {
+        let Some(file) = file else { return self.line(Stream::Out, text.trim_end()) };
+        let text = format!("{}\n", text.trim_end());
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
     /// Prints a table, ruled on a terminal.
     pub(crate) fn table(&self, stream: Stream, table: Table) -> Result<()> {
         self.line(stream, table.render(self.is_terminal(stream)))
@@ -168,6 +176,11 @@ impl Ui {
 
     fn is_quiet(&self) -> bool {
         self.verbosity < 0
+    }
+
+    /// Whether colours go to standard output.
+    pub(crate) fn colors_output(&self) -> bool {
+        self.out_color
     }
 
     /// Whether colours go to standard error.

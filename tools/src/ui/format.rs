@@ -54,7 +54,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// Decimal prefixes before `unit`.
-fn metric(value: f64, unit: &str) -> String {
+pub(crate) fn metric(value: f64, unit: &str) -> String {
     match value {
         v if v >= 1e9 => scaled(v / 1e9, &format!("G{unit}")),
         v if v >= 1e6 => scaled(v / 1e6, &format!("M{unit}")),

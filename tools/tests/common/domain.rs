@@ -27,10 +27,20 @@ impl Domain {
         Domain { supervisor, home }
     }
 
+    /// Its directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.home.path().join("domain")
+    }
+
+    /// Its supervisor.
+    pub(crate) fn supervisor(&self) -> &Running {
+        &self.supervisor
+    }
+
     /// A command in this domain; its arguments are divided at spaces.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = ephapse(arguments.split(' '));
-        command.env("EPHAPSE_DIR", self.home.path().join("domain"));
+        command.env("EPHAPSE_DIR", self.path());
         command
     }
 
@@ -59,6 +69,13 @@ impl Domain {
     /// What is in a capture, if nothing in it was changed.
     pub(crate) fn info(&self, file: &Path) -> Value {
         json(&self.run(&format!("replay {} --info --json", file.display())))
+    }
+
+    /// What a command prints that succeeds.
+    pub(crate) fn text(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// One that subscribes, when it has.

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 pub(crate) mod domain;
+pub(crate) mod terminal;
+pub(crate) mod traffic;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -16,6 +16,8 @@ pub(crate) enum Need {
     CargoTool(&'static str),
     /// A compiler for the C++ parts of the fuzzer.
     CxxCompiler,
+    /// What reads metrics as Prometheus does.
+    MetricsParser,
     /// A program whose package has its name.
     Program(&'static str),
     /// A Python package; kept below the target folder.
@@ -31,7 +33,13 @@ impl Need {
             Self::Component(name) => component(name, log),
             Self::CargoTool(name) => cargo_tool(name, log),
             Self::CxxCompiler => cxx_compiler(log),
-            Self::Program(name) if succeeds(name, &["--version"]) => Ok(()),
+            Self::MetricsParser
+                if succeeds("/usr/bin/python3", &["-c", "import prometheus_client"]) =>
+            {
+                Ok(())
+            }
+            Self::MetricsParser => apt_install("python3-prometheus-client", log),
+            Self::Program(name) if says_its_version(name) => Ok(()),
             Self::Program(name) => apt_install(name, log),
             Self::PythonPackage(name) => python_package(name, log),
         }
@@ -89,6 +97,11 @@ fn apt_install(package: &str, log: &Path) -> Result<()> {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Some know only the short form.
+fn says_its_version(program: &str) -> bool {
+    ["--version", "-V"].iter().any(|option| succeeds(program, &[option]))
 }
 
 fn succeeds(program: &str, args: &[&str]) -> bool {

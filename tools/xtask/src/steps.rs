@@ -61,12 +61,21 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "tests",
         about: "unit, integration and documentation tests",
-        needs: &[],
+        needs: &[Need::Program("tmux")],
         lines: || {
             // Tests start the command `ephapse`.
             let build = "cargo build --package ephapse-tools";
             let all = "cargo test --workspace --features tokio";
             vec![Line::new(build), Line::new(all).expect(tests_ran)]
+        },
+    },
+    Step {
+        name: "metrics",
+        about: "what Prometheus is given, read by a parser of its own",
+        needs: &[Need::MetricsParser],
+        lines: || {
+            let line = "cargo test -p ephapse-tools --test metrics what_is_served";
+            vec![Line::new(line).env("EPHAPSE_OPENMETRICS", "1").expect(tests_ran)]
         },
     },
     Step {
