@@ -808,7 +808,8 @@ static inline void eph_link_state_init(eph_link_state_t *state) {
  *   link      out: to be freed with eph_link_free()
  *
  * EPH_ENOHUB, EPH_ESAMEHUB, EPH_ELINKED, EPH_EDECLINED, EPH_EHUBGONE, EPH_EREFUSED, EPH_ELIMIT,
- * EPH_ETIMEDOUT, EPH_ESEGMENT, EPH_EDISCONNECTED. Nothing stays behind then. Waits for both. */
+ * EPH_ETIMEDOUT, EPH_ESEGMENT, EPH_EKERNEL, EPH_EDISCONNECTED. Nothing stays behind then. Waits for the
+ * supervisor and for the other hub. */
 int eph_link_to(eph_hub_t *hub, const char *name, size_t name_len,
                 const eph_link_options_t *options, eph_link_t **link);
 

@@ -83,8 +83,8 @@ impl Lent {
         match self {
             Self::Received(event) => drop(event),
             Self::Envelope(event) => drop(event),
-            Self::Loan(loan) => drop(loan),
-            Self::Draft(..) => {}
+            // Nothing has to be done for what is not sent.
+            Self::Loan(_) | Self::Draft(..) => {}
         }
     }
 }

@@ -15,6 +15,7 @@ mod listing;
 mod logging;
 mod manual;
 mod meter;
+mod output;
 mod pieces;
 mod schema;
 mod signals;

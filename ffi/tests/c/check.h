@@ -19,14 +19,14 @@
     } while (0)
 
 /* Writes down which number a function has given, if somebody keeps a ledger of that. */
-static inline void note(const char *number, const char *call) {
+static inline void note(int number, const char *call) {
     static FILE *ledger; /* open from the first error on: later there may be no descriptors left */
     const char *path = getenv("EPHAPSE_LEDGER");
     if (ledger == NULL && path != NULL) {
         CHECK((ledger = fopen(path, "a")) != NULL);
     }
     if (ledger != NULL) {
-        fprintf(ledger, "%s %.*s\n", number, (int)strcspn(call, "("), call);
+        fprintf(ledger, "%d %.*s\n", number, (int)strcspn(call, "("), call);
         fflush(ledger);
     }
 }
@@ -42,7 +42,7 @@ static inline void note(const char *number, const char *call) {
             exit(1);                                                                \
         }                                                                           \
         if (got != 0) {                                                             \
-            note(#number, #call);                                                   \
+            note(got, #call);                                                       \
         }                                                                           \
     } while (0)
 

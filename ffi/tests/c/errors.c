@@ -39,15 +39,20 @@ static void versions_and_directories(void) {
     CHECK(strstr(eph_last_error_message(), other) != NULL);
     CHECK(mkdir(other, 0700) == 0 && chmod(other, 0755) == 0);
     EXPECT(EPH_EOPENDIR, eph_supervisor_start_z(other, &supervisor));
+    EXPECT(EPH_EOPENDIR, eph_hub_open_z("x", &options, &hub));
     CHECK(rmdir(other) == 0);
     memset(other, 'd', 300);
     EXPECT(EPH_EDIRECTORY, eph_supervisor_start(EPH_ABI, other, 300, &supervisor));
+    options.directory_len = 300;
+    EXPECT(EPH_EDIRECTORY, eph_hub_open_z("x", &options, &hub));
     snprintf(other, sizeof other, "/"); /* root's */
     if (geteuid() == 0) {
         snprintf(other, sizeof other, "%s-foreign", directory);
         CHECK(mkdir(other, 0700) == 0 && chown(other, 12345, 12345) == 0);
     }
     EXPECT(EPH_EFOREIGNDIR, eph_supervisor_start_z(other, &supervisor));
+    options.directory_len = strlen(other);
+    EXPECT(EPH_EFOREIGNDIR, eph_hub_open_z("x", &options, &hub));
     CHECK(geteuid() != 0 || rmdir(other) == 0);
 }
 

@@ -300,6 +300,61 @@ static void no_descriptors(void) {
     OK(eph_hub_free(hub));
 }
 
+/* Notes what a function has given, whatever that is. */
+static void noted(const char *function, int code) {
+    if (code != 0) {
+        note(code, function);
+    }
+}
+
+/* Descriptors run out after ever so many; nothing stays behind, and then all goes on. */
+static void few_descriptors(eph_hub_t *a) {
+    enum { LEFT_MAX = 30 };
+    struct rlimit usual, few;
+    eph_hub_options_t options;
+    eph_supervisor_t *supervisor;
+    eph_hub_t *b = open_hub(directory, "few"), *hub;
+    eph_subscription_t *sub;
+    eph_publisher_t *pub;
+    eph_link_t *link;
+    eph_event_t event;
+    char other[300];
+    int left, free_one = dup(0);
+
+    CHECK(free_one > 0 && close(free_one) == 0 && getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    snprintf(other, sizeof other, "%.280s-few", directory);
+    eph_hub_options_init(&options);
+    options.directory = directory;
+    options.directory_len = strlen(directory);
+    few = usual;
+    for (left = 0; left < LEFT_MAX; left++) {
+        few.rlim_cur = (rlim_t)(free_one + left);
+        CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+        noted("eph_supervisor_start", eph_supervisor_start_z(other, &supervisor));
+        noted("eph_hub_open", eph_hub_open_z("many", &options, &hub));
+        noted("eph_subscribe", eph_subscribe_z(b, "few.*", NULL, &sub));
+        noted("eph_publisher_open", eph_publisher_open_z(a, "few.some", EPH_RAW, &pub));
+        noted("eph_link_to", eph_link_to_z(a, "few", NULL, &link));
+        CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+        OK(eph_link_free(link));
+        OK(eph_publisher_free(pub));
+        OK(eph_subscription_free(sub));
+        OK(eph_hub_free(hub));
+        OK(eph_supervisor_free(supervisor));
+        while (eph_hub_take(a, EPH_NOW, &event) != EPH_ETIMEDOUT) {
+        }
+        OK(eph_hub_unlink_z(b, "a", NULL));
+    }
+    OK(eph_subscribe_z(b, "few.*", NULL, &sub));
+    OK(eph_publisher_open_z(a, "few.last", EPH_RAW, &pub));
+    OK(eph_publish(pub, "x", 1, SECOND, NULL));
+    OK(eph_subscription_take(sub, 10 * SECOND, &event));
+    OK(eph_event_release(&event));
+    OK(eph_publisher_free(pub));
+    OK(eph_subscription_free(sub));
+    OK(eph_hub_free(b));
+}
+
 /* A child has no part in what it has inherited. */
 static void forked(eph_hub_t *a) {
     uint64_t id;
@@ -327,6 +382,7 @@ int main(int argc, char **argv) {
     garbage(a);
     other_supervisors();
     no_descriptors();
+    few_descriptors(a);
     forked(a);
     OK(eph_hub_free(a));
     return 0;

@@ -82,16 +82,17 @@ fn documented(name: &str, comments: &BTreeMap<String, String>) -> BTreeSet<Strin
     found
 }
 
-/// Whether the header says of each of these errors that its function may give it.
-pub fn check_documented<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>) {
-    let comments = comments();
+/// Whether the header says of each of these errors, given as numbers, that its function may give it.
+pub fn check_documented<'a>(given: impl IntoIterator<Item = (i32, &'a str)>) {
+    let (comments, errors) = (comments(), errors());
     let mut checked = 0;
-    for (error, function) in given {
+    for (number, function) in given {
         let function = function.strip_suffix("_z").unwrap_or(function);
         if !comments.contains_key(function) {
             continue; // a number that was kept, of which it is not known whose it is
         }
         let said = documented(function, &comments);
+        let (error, _) = errors.iter().find(|(_, known)| **known == number).unwrap();
         assert!(said.contains(error), "{function} gave {error}, of which the header says nothing");
         checked += 1;
     }

@@ -40,10 +40,13 @@ impl Place {
     }
 
     /// What programs have noted that were run here: an error, and the function that gave it.
-    pub fn noted(&self) -> Vec<(String, String)> {
+    pub fn noted(&self) -> Vec<(i32, String)> {
         let text = std::fs::read_to_string(self.dir.path().join(LEDGER)).unwrap_or_default();
-        let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
-        text.lines().filter_map(pair).collect()
+        let pair = |line: &str| {
+            let (number, function) = line.split_once(' ').unwrap();
+            (number.parse().unwrap(), function.to_owned())
+        };
+        text.lines().map(pair).collect()
     }
 
     /// A directory for a domain, which is not there yet.

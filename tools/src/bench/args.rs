@@ -1,24 +1,17 @@
 //! What `bench` can be asked for, and what that means in full.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::value_parser;
-use serde::{Deserialize, Serialize};
 
-use super::modes::Switch;
+use super::compare::CompareArgs;
+use super::intrinsic::IntrinsicArgs;
+use super::latency::LatencyArgs;
+use super::load::{LoadArgs, LoadPlan};
 pub(crate) use super::modes::{Layer, PathMode, Via, WaitMode};
+use super::setup::Common;
+pub(crate) use super::setup::{Plan, Setup};
+use super::sweep::SweepArgs;
 use super::{failover, fanout, join, reconnect};
-
-/// Payload of an event of one cache line.
-const SIZE_DEFAULT: u32 = 32;
-
-/// The largest payload: rings of four times this must still be ordinary.
-const SIZE_MAX: i64 = 16 << 20;
-
-/// Body of a record of one cache line, without the layer above the ring.
-const BARE_BODY: u32 = 56;
-
-/// One sample of eight bytes is kept for each round trip of a round.
-const COUNT_MAX: u64 = 100_000_000;
 
 /// About a second of round trips, spinning and blocking.
 const TRIPS_SPINNING: u64 = 1_000_000;
@@ -30,13 +23,37 @@ const THROUGHPUT_BYTES: u64 = 5 << 28;
 
 const LATENCY_HELP: &str = "\
 Examples:
-  ephapse bench latency                            beside a bare ping-pong of a cache line
-  ephapse bench latency --wait block --json        how long waking up takes
-  ephapse bench latency --path broadcast           published, for whoever subscribes";
+  ephapse bench latency --size 1024 --path broadcast
+  ephapse bench latency --history --interval 5s          a line every five seconds, until Ctrl-C
+  ephapse bench latency --rounds 20 --json > after.json  to `bench compare` with another one
+  ephapse bench latency --hgrm out.hgrm --svg out.svg --html out.html
+  ephapse bench latency --check 'lost=0,ratio_p50<1.5'   for a machine that watches";
+
 const THROUGHPUT_HELP: &str = "\
 Examples:
-  ephapse bench throughput                         beside the ring of the crate rtrb
-  ephapse bench throughput --batch 16 --json | jq .ratio";
+  ephapse bench throughput --batch 16
+  ephapse bench throughput --path broadcast --size 1024
+  ephapse bench throughput --json --check 'lost=0,ratio>0.5'";
+
+const LOAD_HELP: &str = "\
+The sender keeps to a schedule, and the latency of an event counts from the moment at which it
+should have been sent: a stall is counted for each event that it delayed. With `max` it counts
+from when the event was sent. A run whose sender falls behind its rate says FAIL and ends with 1.
+
+Examples:
+  ephapse bench load                                     10k, 100k and 1M events per second
+  ephapse bench load --rate 1M,max --path broadcast
+  ephapse bench load --rate 10k --wait block --size 1024
+  ephapse bench load --svg load.svg --hlog load.hlog --html load.html
+  ephapse bench load --json --check 'lost=0,runs.*.latency_ns.p99<50us'";
+
+const SWEEP_HELP: &str = "\
+As `bench load`, for each size and each number of hubs a domain of its own.
+
+Examples:
+  ephapse bench sweep                                    four sizes, three rates, a link
+  ephapse bench sweep --sizes 8,64,512,4096 --rate 100k,max --svg sweep.svg
+  ephapse bench sweep --path broadcast --sizes 32 --domain-hubs 2,10,100 --rate 10k";
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -56,6 +73,8 @@ Examples:
   ephapse bench throughput --batch 16 --json | jq .ratio
   ephapse bench latency --path broadcast           published, for whoever subscribes
   ephapse bench latency --path broadcast --hubs 100
+  ephapse bench load --rate 10k,1M,max             at fixed rates, with all percentiles
+  ephapse bench intrinsic                          what the machine itself takes away
   ephapse bench fanout --subscribers 50            what each further subscription costs
   ephapse bench failover --how close               from a link's end to the first broadcast")]
 pub(crate) struct BenchArgs {
@@ -67,7 +86,12 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Time of one event from process to process: half of its way there and back.
     #[command(after_help = LATENCY_HELP)]
-    Latency(Common),
+    Latency {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        extras: LatencyArgs,
+    },
     /// Events per second, one way.
     #[command(after_help = THROUGHPUT_HELP)]
     Throughput {
@@ -78,6 +102,28 @@ enum What {
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=65_536))]
         batch: u32,
     },
+    /// Latency of events that are sent at fixed rates, counted from when they should have been sent.
+    #[command(after_help = LOAD_HELP)]
+    Load {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        load: LoadArgs,
+    },
+    /// The same for every size with every rate and every number of hubs: a table and a picture.
+    #[command(after_help = SWEEP_HELP)]
+    Sweep {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        load: LoadArgs,
+        #[command(flatten)]
+        sweep: SweepArgs,
+    },
+    /// What the machine itself does to a thread that only reads the clock.
+    Intrinsic(IntrinsicArgs),
+    /// Whether two results differ by more than their rounds differ among themselves.
+    Compare(CompareArgs),
     /// Processor time that an event costs its publisher, by number of subscriptions.
     Fanout(fanout::FanoutArgs),
     /// Time from the end of a link, or a pause at its other end, to the first event that goes
@@ -89,103 +135,21 @@ enum What {
     Join(join::JoinArgs),
 }
 
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// Payload bytes of an event [default: 32; 56 with --layer ring]. Powers of two up to 65536
-    /// are typed events, other sizes raw bytes.
-    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(8..=SIZE_MAX))]
-    size: Option<u32>,
-
-    /// How many events, all rounds together [default: about a second's worth].
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=COUNT_MAX))]
-    count: Option<u64>,
-
-    /// How a reader waits [default: spin for latency and --layer ring, else adaptive].
-    #[arg(long, value_enum, value_name = "HOW")]
-    wait: Option<WaitMode>,
-
-    /// Rounds of measuring, alternating with the floor or the rival.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
-    rounds: u32,
-
-    /// Open links that each reader looks at; all but one are idle.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
-    links: u32,
-
-    /// Hubs in the domain; all but two are idle, and publish what both sides subscribe to.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(2..=1000))]
-    hubs: u32,
-
-    /// The processors of the two processes [default: the first two available].
-    #[arg(long, value_name = "A,B", value_parser = cpu_pair)]
-    cpus: Option<(usize, usize)>,
-
-    /// Whether events carry the time at which they were sent [default: on].
-    #[arg(long, value_enum, value_name = "WHEN")]
-    timestamps: Option<Switch>,
-
-    /// Which way events take.
-    #[arg(long, value_enum, value_name = "PATH", default_value = "link")]
-    path: PathMode,
-
-    /// Through which interface: C for latency over a link, with the default size.
-    #[arg(long, value_enum, value_name = "LANGUAGE", default_value = "rust")]
-    via: Via,
-
-    /// What to measure: the whole public interface, or the bare ring below it.
-    #[arg(long, value_enum, value_name = "LAYER", default_value = "hub")]
-    layer: Layer,
-
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What both processes need to know.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Setup {
-    /// Payload bytes.
-    pub(crate) size: usize,
-    /// How readers wait.
-    pub(crate) wait: WaitMode,
-    /// Links in the set of each reader.
-    pub(crate) links: u32,
-    /// Hubs in the domain.
-    pub(crate) hubs: u32,
-    /// This process's processor and the child's.
-    pub(crate) cpus: (usize, usize),
-    /// Whether events carry their time.
-    pub(crate) timestamps: bool,
-    /// What is measured.
-    pub(crate) layer: Layer,
-    /// Which way events take.
-    pub(crate) path: PathMode,
-    /// Through which interface.
-    pub(crate) via: Via,
-}
-
-/// All that a run needs to know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// What both processes need to know.
-    pub(crate) setup: Setup,
-    /// Events of one round.
-    pub(crate) per_round: u64,
-    /// Rounds.
-    pub(crate) rounds: u32,
-    /// Events that are committed at once.
-    pub(crate) batch: u32,
-    /// Whether to answer in JSON.
-    pub(crate) json: bool,
-}
-
 /// What was asked for, checked against the host.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// `bench latency`
-    Latency(Plan),
+    Latency(Plan, LatencyArgs),
     /// `bench throughput`
     Throughput(Plan),
+    /// `bench load`
+    Load(LoadPlan),
+    /// `bench sweep`
+    Sweep(LoadPlan, SweepArgs),
+    /// `bench intrinsic`
+    Intrinsic(IntrinsicArgs),
+    /// `bench compare`
+    Compare(CompareArgs),
     /// `bench fanout`
     Fanout(fanout::FanoutArgs),
     /// `bench failover`
@@ -203,12 +167,12 @@ impl BenchArgs {
     /// Wrong use: arguments that contradict one another or the host.
     pub(crate) fn into_request(self, available: &[usize]) -> Result<Request> {
         Ok(match self.what {
-            What::Latency(common) => {
+            What::Latency { common, extras } => {
                 let setup = common.setup(WaitMode::Spin, available)?;
                 let trips =
                     if setup.wait == WaitMode::Block { TRIPS_BLOCKING } else { TRIPS_SPINNING };
                 let count = (LATENCY_BYTES / setup.size as u64).clamp(1000, trips);
-                Request::Latency(common.plan(setup, count, 1)?)
+                Request::Latency(common.plan(setup, count, 1)?, extras)
             }
             What::Throughput { common, batch } => {
                 let setup = common.setup(WaitMode::Adaptive, available)?;
@@ -220,143 +184,30 @@ impl BenchArgs {
                 let count = THROUGHPUT_BYTES / setup.record_bytes() as u64;
                 Request::Throughput(common.plan(setup, count.max(1000), batch)?)
             }
+            What::Load { common, load } => {
+                let setup = common.setup(WaitMode::Spin, available)?;
+                ensure!(common.count.is_none(), "--count: say --duration, with --rate");
+                Request::Load(load.plan(&common, setup)?)
+            }
+            What::Sweep { mut common, load, sweep } => {
+                ensure!(common.count.is_none(), "--count: say --duration, with --rate");
+                ensure!(common.size.is_none(), "--size: a sweep takes --sizes");
+                ensure!(common.hubs == 2, "--hubs: a sweep takes --domain-hubs");
+                // What the largest point can do, all can.
+                let (hubs, size) = sweep.largest();
+                (common.hubs, common.size) = (hubs, Some(size));
+                let setup = common.setup(WaitMode::Spin, available)?;
+                Request::Sweep(load.plan(&common, setup)?, sweep)
+            }
+            What::Intrinsic(args) => {
+                args.check(available)?;
+                Request::Intrinsic(args)
+            }
+            What::Compare(args) => Request::Compare(args),
             What::Fanout(args) => Request::Fanout(args),
             What::Failover(args) => Request::Failover(args),
             What::Reconnect(args) => Request::Reconnect(args),
             What::Join(args) => Request::Join(args),
         })
-    }
-}
-
-impl Common {
-    fn setup(&self, usual_wait: WaitMode, available: &[usize]) -> Result<Setup> {
-        let bare = self.layer == Layer::Ring;
-        let usual_wait = if bare { WaitMode::Spin } else { usual_wait };
-        let setup = Setup {
-            size: self.size.unwrap_or(if bare { BARE_BODY } else { SIZE_DEFAULT }) as usize,
-            wait: self.wait.unwrap_or(usual_wait),
-            links: self.links,
-            hubs: self.hubs,
-            cpus: choose_cpus(self.cpus, available)?,
-            timestamps: !bare && self.timestamps != Some(Switch::Off),
-            layer: self.layer,
-            path: self.path,
-            via: self.via,
-        };
-        ensure!(
-            setup.path == PathMode::Link || setup.links == 1,
-            "--links is about links that are used directly: leave it out, or --path"
-        );
-        ensure!(
-            setup.path != PathMode::Link || setup.hubs == 2,
-            "--hubs is about what is published: say --path broadcast, or leave it out"
-        );
-        ensure!(
-            setup.via == Via::Rust
-                || (setup.path == PathMode::Link
-                    && setup.links == 1
-                    && !bare
-                    && setup.size == SIZE_DEFAULT as usize),
-            "--via c is measured over one link with {SIZE_DEFAULT} bytes: leave out the others"
-        );
-        if bare {
-            self.check_bare(&setup)?;
-        }
-        ensure!(
-            setup.cpus.0 != setup.cpus.1 || setup.wait == WaitMode::Block,
-            "--cpus {0},{0}: two processes that spin need a processor each; with one, use --wait \
-             block",
-            setup.cpus.0
-        );
-        Ok(setup)
-    }
-
-    /// The ring below the hubs knows neither doorbells nor clocks.
-    fn check_bare(&self, setup: &Setup) -> Result<()> {
-        let body = BARE_BODY as usize;
-        ensure!(
-            setup.size == body,
-            "--layer ring is measured with {body} bytes, one cache line with the commit word; \
-             leave out --size"
-        );
-        ensure!(setup.wait == WaitMode::Spin, "--layer ring has no doorbell: use --wait spin");
-        ensure!(setup.links == 1, "--layer ring has no links: leave out --links");
-        ensure!(setup.path == PathMode::Link, "--layer ring has no other path: leave out --path");
-        ensure!(
-            self.timestamps != Some(Switch::On),
-            "--layer ring has no timestamps: leave out --timestamps"
-        );
-        Ok(())
-    }
-
-    fn plan(&self, setup: Setup, usual_count: u64, batch: u32) -> Result<Plan> {
-        let count = self.count.unwrap_or(usual_count);
-        let per_round = count / u64::from(self.rounds);
-        ensure!(
-            per_round > 0,
-            "--count {count} is less than one event for each of {} rounds",
-            self.rounds
-        );
-        Ok(Plan { setup, per_round, rounds: self.rounds, batch, json: self.json })
-    }
-}
-
-impl Setup {
-    /// Bytes of a ring for four events.
-    pub(crate) fn room(&self) -> usize {
-        (4 * self.record_bytes()).next_power_of_two()
-    }
-
-    /// Bytes of one event in a ring: header and payload, in whole cache lines.
-    pub(crate) fn record_bytes(&self) -> usize {
-        let header = match self.layer {
-            Layer::Hub => 32,
-            Layer::Ring => 8,
-        };
-        (header + self.size).next_multiple_of(64)
-    }
-}
-
-fn cpu_pair(text: &str) -> Result<(usize, usize), String> {
-    let number = |text: &str| text.trim().parse().map_err(|_| format!("`{text}` is no processor"));
-    match text.split_once(',') {
-        Some((first, second)) => Ok((number(first)?, number(second)?)),
-        None => Err("expected two processors, such as 0,1".into()),
-    }
-}
-
-fn choose_cpus(wanted: Option<(usize, usize)>, available: &[usize]) -> Result<(usize, usize)> {
-    match (wanted, available) {
-        (Some((first, second)), _) => {
-            for cpu in [first, second] {
-                ensure!(
-                    available.contains(&cpu),
-                    "--cpus: there is no processor {cpu} for this process; it may use {available:?}"
-                );
-            }
-            Ok((first, second))
-        }
-        (None, [first, second, ..]) => Ok((*first, *second)),
-        (None, _) => bail!(
-            "two processors are needed, and this process may use {available:?} only (see nproc and \
-             taskset); with one, try `--cpus N,N --wait block`"
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processors_are_read_and_checked() {
-        assert_eq!(cpu_pair("0,1"), Ok((0, 1)));
-        assert_eq!(cpu_pair("3, 2"), Ok((3, 2)));
-        assert!(cpu_pair("1").is_err());
-        assert!(cpu_pair("a,b").is_err());
-        assert_eq!(choose_cpus(None, &[2, 5, 7]).unwrap(), (2, 5));
-        assert_eq!(choose_cpus(Some((7, 2)), &[2, 5, 7]).unwrap(), (7, 2));
-        assert!(choose_cpus(Some((0, 2)), &[2, 5, 7]).is_err());
-        assert!(choose_cpus(None, &[2]).is_err());
     }
 }

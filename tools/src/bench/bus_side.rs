@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ephapse::event::Timestamp;
 use ephapse::limits::{BROADCAST_CAPACITY_DEFAULT, LANE_CAPACITY};
-use ephapse::{Domain, Hub, Link, Path as Way, Publisher, RecvError, Subscription};
+use ephapse::{Domain, Envelope, Hub, Link, Path as Way, Publisher, RecvError, Subscription};
 
 use super::args::{PathMode, Setup};
 use super::events::{BusTraffic, with_traffic};
 use super::halt::{Halt, Stop};
+use super::load::{Arrivals, Schedule, Sent};
 use super::shared::{Page, Word};
 use super::side::{EchoSide, PingSide, Tally};
 use crate::bus::Bytes;
@@ -239,6 +240,16 @@ impl<T: BusTraffic> PingSide for BusPing<T> {
         Ok(())
     }
 
+    fn send_on_schedule(&mut self, schedule: &Schedule, start: u64, halt: &Halt) -> Result<Sent> {
+        let Ends { traffic, publisher, way, .. } = &mut self.ends;
+        schedule.send(start, halt, || {
+            let sent = traffic.ask(publisher, self.asked)?;
+            self.detours += u64::from(sent.path != *way);
+            self.asked += 1;
+            Ok(())
+        })
+    }
+
     fn capacity_bytes(&self) -> usize {
         self.capacity
     }
@@ -268,8 +279,28 @@ impl<T: BusTraffic> EchoSide for BusEcho<T> {
     }
 
     fn receive(&mut self, count: u64, page: &Page) -> Result<u64> {
-        let Ends { traffic, subscription, first, .. } = &mut self.ends;
         let end = self.heard + count;
+        let lost = self.hear(end, |_, _| {})?;
+        page.word(Word::Received).store(end, Ordering::Release);
+        Ok(lost)
+    }
+
+    fn receive_on_schedule(&mut self, arrivals: &mut Arrivals<'_>) -> Result<u64> {
+        let (first, end) = (self.heard, self.heard + arrivals.schedule.count);
+        let lost = self.hear(end, |sequence, event| {
+            arrivals.note(sequence.wrapping_sub(first), || event.timestamp());
+        })?;
+        arrivals.page.word(Word::Received).store(end, Ordering::Release);
+        Ok(lost)
+    }
+}
+
+impl<T: BusTraffic> BusEcho<T> {
+    /// Receives until the event before the number `end`, and shows each one as soon as it is there.
+    /// Returns how many were missing, repeated or wrong.
+    #[inline(always)]
+    fn hear(&mut self, end: u64, mut seen: impl FnMut(u64, &Envelope<'_>)) -> Result<u64> {
+        let Ends { traffic, subscription, first, .. } = &mut self.ends;
         let mut tally = Tally { next: self.heard, lost: 0 };
         while tally.next < end {
             let event = match subscription.recv() {
@@ -280,9 +311,9 @@ impl<T: BusTraffic> EchoSide for BusEcho<T> {
                 Err(error) => return Err(error.into()),
             };
             let sequence = event.sequence().wrapping_sub(*first);
+            seen(sequence, &event);
             tally.see(sequence, traffic.is_question(&event, sequence));
         }
-        page.word(Word::Received).store(end, Ordering::Release);
         self.heard = tally.next;
         Ok(tally.lost)
     }

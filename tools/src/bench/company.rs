@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::control::Control;
 use super::halt::{Halt, Stop};
-use super::host::{self, Machine};
+use super::host;
+use super::origin::Origin;
 use super::{Role, report};
 use crate::children::Stage;
 use crate::signals;
@@ -40,19 +41,19 @@ pub(super) struct Outcome {
 pub(super) struct Circumstances {
     /// Ended before all rounds were complete.
     pub(super) interrupted: bool,
-    pub(super) machine: Machine,
+    #[serde(flatten)]
+    pub(super) origin: Origin,
 }
 
 impl Circumstances {
     pub(super) fn of(outcome: &Outcome) -> Circumstances {
-        Circumstances { interrupted: outcome.interrupted, machine: Machine::here() }
+        Circumstances { interrupted: outcome.interrupted, origin: Origin::here() }
     }
 
     /// For people: `on CPU, Linux VERSION`.
     pub(super) fn text(&self) -> String {
-        let Machine { cpu, kernel } = &self.machine;
         let early = if self.interrupted { ", interrupted" } else { "" };
-        format!("on {cpu}, Linux {kernel}{early}")
+        format!("on {}{early}", self.origin.machine())
     }
 }
 

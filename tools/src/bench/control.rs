@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::args::Setup;
+use super::load::Schedule;
 use super::shared::adopt;
 
 /// Bytes of the longest message.
@@ -50,6 +51,12 @@ pub(crate) enum Order {
     Receive {
         /// How many.
         count: u64,
+    },
+    /// Receive events that are sent by this schedule, and say so in the shared page; with the
+    /// answer comes a file with the ticks that each of them took.
+    ReceiveOnSchedule {
+        /// Which.
+        schedule: Schedule,
     },
 }
 

@@ -1,7 +1,8 @@
 //! The child: answers and receives, as its parent orders over standard input.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,8 @@ use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::Floor;
 use super::halt::Halt;
-use super::shared::Page;
+use super::load::Arrivals;
+use super::shared::{Page, Word, numbers_to_file};
 use super::side::EchoSide;
 use super::{bus_side, c_side, host, hub_side};
 
@@ -34,8 +36,18 @@ pub(super) fn run(domain: &Path) -> Result<()> {
     let floor = Floor::new(&page, setup.wait);
     // Nobody halts the child but its parent, by ending it.
     let never = Halt::default();
+    let mut ready = 0;
     while let Some((order, _)) = control.next()? {
         let lost = match order {
+            Order::ReceiveOnSchedule { schedule } => {
+                let mut arrivals = Arrivals::new(schedule, &page);
+                ready += 1;
+                page.word(Word::Ready).store(ready, Ordering::Release);
+                let lost = side.receive_on_schedule(&mut arrivals)?;
+                let file = numbers_to_file(&arrivals.ticks)?;
+                control.send(&Report::Done { lost }, &[file.as_fd()])?;
+                continue;
+            }
             Order::Prepare { .. } => bail!("an order to prepare a second time"),
             Order::Floor { from, trips } => floor.pong(from, trips, &never).map(|()| 0)?,
             Order::Answer { trips } => side.echo(trips)?,

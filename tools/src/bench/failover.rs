@@ -23,6 +23,7 @@ pub(super) use self::listener::child;
 use super::Role;
 use super::company::{Circumstances, Company, Done, LIMIT, Outcome, verdict, wait_until};
 use super::events::{Probe, Sample};
+use super::output::{ResultArgs, worse};
 use super::times::{Spread, TickRate};
 use crate::ui::format::nanoseconds;
 use crate::ui::{Stream, Ui};
@@ -60,9 +61,8 @@ pub(crate) struct FailoverArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=100_000))]
     count: u32,
 
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: ResultArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -131,8 +131,8 @@ pub(super) fn run(args: &FailoverArgs, ui: &Ui) -> Result<ExitCode> {
         ns: Spread::of(&course.times),
         circumstances: Circumstances::of(&outcome),
     };
-    print(&result, args, ui)?;
-    verdict(result.lost, ui)
+    let checked = args.output.tell(&result, ui, || print(&result, ui))?;
+    Ok(worse(verdict(result.lost, ui)?, checked))
 }
 
 #[derive(Default)]
@@ -316,10 +316,7 @@ impl Talk<'_> {
     }
 }
 
-fn print(result: &Failover, args: &FailoverArgs, ui: &Ui) -> Result<()> {
-    if args.json {
-        return ui.json(result);
-    }
+fn print(result: &Failover, ui: &Ui) -> Result<()> {
     let [p50, p99, max] = [result.ns.p50, result.ns.p99, result.ns.max].map(nanoseconds);
     let what = match result.how {
         How::Pause => "the process at the other end is paused",

@@ -25,6 +25,7 @@ use super::Role;
 use super::company::{Circumstances, Company, Done, LIMIT, Outcome, verdict, wait_until};
 use super::events::{Probe, Sample};
 use super::host;
+use super::output::{ResultArgs, worse};
 use super::report::ratio;
 use super::shared::{Page, Word};
 use super::times::median;
@@ -71,9 +72,8 @@ pub(crate) struct FanoutArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: ResultArgs,
 }
 
 /// See [`ephapse::Flow`].
@@ -143,8 +143,8 @@ pub(super) fn run(args: &FanoutArgs, cpus: &[usize], ui: &Ui) -> Result<ExitCode
     let ended = course.measure(&mut company, args, cpus, ui);
     let interrupted = company.close(ended, !course.rounds.is_empty())?;
     let result = course.result(args, interrupted);
-    print(&result, args, ui)?;
-    verdict(result.lost, ui)
+    let checked = args.output.tell(&result, ui, || print(&result, ui))?;
+    Ok(worse(verdict(result.lost, ui)?, checked))
 }
 
 impl Course {
@@ -288,10 +288,7 @@ fn cpu_time() -> Result<Duration> {
     Ok(time.into())
 }
 
-fn print(result: &Fanout, args: &FanoutArgs, ui: &Ui) -> Result<()> {
-    if args.json {
-        return ui.json(result);
-    }
+fn print(result: &Fanout, ui: &Ui) -> Result<()> {
     let many = format!("with {}", result.subscribers);
     let mut table = Table::new(["round", "with 1", &many, "ratio"], 1);
     for (index, round) in result.rounds.iter().enumerate() {

@@ -18,6 +18,8 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     /// The kernel's version.
     pub(crate) kernel: String,
+    /// How many processors it has, for whomever.
+    pub(crate) processors: usize,
 }
 
 impl Machine {
@@ -34,7 +36,8 @@ impl Machine {
             .filter_map(|line| line.split_once(':'))
             .find(|(key, _)| matches!(key.trim(), "model name" | "CPU part"))
             .map_or("", |(_, value)| value);
-        Machine { cpu: known(cpu), kernel: known(&read("/proc/sys/kernel/osrelease")) }
+        let processors = cpus.lines().filter(|line| line.starts_with("processor")).count();
+        Machine { cpu: known(cpu), kernel: known(&read("/proc/sys/kernel/osrelease")), processors }
     }
 }
 
@@ -50,6 +53,15 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     set.set(cpu)
         .and_then(|()| sched_setaffinity(THIS_THREAD, &set))
         .with_context(|| format!("cannot use processor {cpu} alone"))
+}
+
+/// Lets the calling thread use all of these processors again.
+pub(crate) fn unpin(cpus: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter()
+        .try_for_each(|cpu| set.set(*cpu))
+        .and_then(|()| sched_setaffinity(THIS_THREAD, &set))
+        .context("cannot use all processors again")
 }
 
 /// Keeps the calling thread, and those that it starts from now on, off one processor, if there are

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ephapse::{Domain, Hub, Link, LinkOptions};
+use ephapse::{Domain, Hub, Link, LinkOptions, Received};
 
 use super::args::Setup;
 use super::events::{Traffic, with_traffic};
 use super::halt::{Halt, Stop};
+use super::load::{Arrivals, Schedule, Sent};
 use super::shared::{Page, Word};
 use super::side::{EchoSide, PingSide, Tally};
 
@@ -176,6 +177,14 @@ impl<T: Traffic> PingSide for HubPing<T> {
         Ok(())
     }
 
+    fn send_on_schedule(&mut self, schedule: &Schedule, start: u64, halt: &Halt) -> Result<Sent> {
+        schedule.send(start, halt, || {
+            self.traffic.ask(&mut self.linked.link, self.asked)?;
+            self.asked += 1;
+            Ok(())
+        })
+    }
+
     fn capacity_bytes(&self) -> usize {
         self.linked.link.capacity()
     }
@@ -202,15 +211,35 @@ impl<T: Traffic> EchoSide for HubEcho<T> {
     }
 
     fn receive(&mut self, count: u64, page: &Page) -> Result<u64> {
-        let hub = &mut self.linked.hub;
         let end = self.heard + count;
+        let lost = self.hear(end, |_, _| {})?;
+        page.word(Word::Received).store(end, Ordering::Release);
+        Ok(lost)
+    }
+
+    fn receive_on_schedule(&mut self, arrivals: &mut Arrivals<'_>) -> Result<u64> {
+        let (first, end) = (self.heard, self.heard + arrivals.schedule.count);
+        let lost = self.hear(end, |sequence, event| {
+            arrivals.note(sequence.wrapping_sub(first), || event.timestamp());
+        })?;
+        arrivals.page.word(Word::Received).store(end, Ordering::Release);
+        Ok(lost)
+    }
+}
+
+impl<T: Traffic> HubEcho<T> {
+    /// Receives until the event before the number `end`, and shows each one as soon as it is there.
+    /// Returns how many were missing, repeated or wrong.
+    #[inline(always)]
+    fn hear(&mut self, end: u64, mut seen: impl FnMut(u64, &Received<'_>)) -> Result<u64> {
+        let hub = &mut self.linked.hub;
         let mut tally = Tally { next: self.heard, lost: 0 };
         while tally.next < end {
             let Some(event) = hub.recv()? else { bail!("the hub was closed") };
             let sequence = event.sequence();
+            seen(sequence, &event);
             tally.see(sequence, self.traffic.is_question(&event, sequence));
         }
-        page.word(Word::Received).store(end, Ordering::Release);
         self.heard = tally.next;
         Ok(tally.lost)
     }

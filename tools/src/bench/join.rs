@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Role;
 use super::company::{Circumstances, Company, Done, Outcome};
 use super::crowd::{self, Gather};
+use super::output::ResultArgs;
 use super::times::Spread;
 use crate::ui::format::nanoseconds;
 use crate::ui::{Stream, Table, Ui};
@@ -33,9 +34,8 @@ pub(crate) struct JoinArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u32).range(1..=100_000))]
     count: u32,
 
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: ResultArgs,
 }
 
 #[derive(Serialize)]
@@ -74,19 +74,19 @@ pub(super) fn run(args: &JoinArgs, ui: &Ui) -> Result<ExitCode> {
         link_ns,
         circumstances: Circumstances::of(&Outcome { interrupted, lost: 0 }),
     };
-    if args.json {
-        ui.json(&result)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    args.output.tell(&result, ui, || print(&result, ui))
+}
+
+fn print(result: &Join, ui: &Ui) -> Result<()> {
     let mut table = Table::new(["step", "p50", "p99", "max"], 1);
-    for (step, ns) in STEPS.into_iter().zip([connect_ns, discover_ns, link_ns]) {
+    let steps = [result.connect_ns, result.discover_ns, result.link_ns];
+    for (step, ns) in STEPS.into_iter().zip(steps) {
         let times = [ns.p50, ns.p99, ns.max].map(nanoseconds);
         table.row([step.to_owned()].into_iter().chain(times));
     }
-    let (hubs, text) = (args.hubs, result.circumstances.text());
+    let (count, hubs, text) = (result.count, result.hubs, result.circumstances.text());
     ui.line(Stream::Out, format_args!("{count} times, with {hubs} hubs present, {text}"))?;
-    ui.table(Stream::Out, table)?;
-    Ok(ExitCode::SUCCESS)
+    ui.table(Stream::Out, table)
 }
 
 fn measure(company: &Company, args: &JoinArgs, times: &mut Times, ui: &Ui) -> Result<()> {

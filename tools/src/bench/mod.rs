@@ -12,9 +12,11 @@
 //!     0        1         1        2         2          floors before and after it
 //! ```
 //!
-//! Reading order: `args` (what is asked for), `events` (what is sent), `floor`, `shared`,
+//! Reading order: `args` and `setup` (what is asked for), `events` (what is sent), `floor`, `shared`,
 //! `hub_side`, `bus_side`, `c_side` and `bare_side` (what can be measured), `rival`, `echo` (the child),
-//! `session` (parent and child together), `latency`, `throughput`, `report`. The other benchmarks
+//! `session` (parent and child together), `latency`, `throughput`, `load` (at fixed rates), `sweep`,
+//! `report`, `conditions`, `origin`, `topology` and `output` (what is told, and where). Without a
+//! child: `intrinsic` (the machine alone) and `compare` (two results). The other benchmarks
 //! (`fanout`, `failover`, `reconnect`, `join`) have a file each, with its part of the child, and
 //! share `company` (parent and child together) and `crowd` (a child that is many hubs).
 
@@ -23,6 +25,8 @@ mod bare_side;
 mod bus_side;
 mod c_side;
 mod company;
+mod compare;
+mod conditions;
 mod control;
 mod crowd;
 mod echo;
@@ -31,19 +35,27 @@ mod failover;
 mod fanout;
 mod floor;
 mod halt;
+mod history;
 mod host;
 mod hub_side;
+mod intrinsic;
 mod join;
 mod latency;
+mod load;
 mod modes;
+mod origin;
+mod output;
 mod reconnect;
 mod report;
 mod rival;
 mod session;
+mod setup;
 mod shared;
 mod side;
+mod sweep;
 mod throughput;
 mod times;
+mod topology;
 mod watchdog;
 
 use std::path::PathBuf;
@@ -92,8 +104,12 @@ impl Role {
 pub(crate) fn run(args: BenchArgs, ui: &Ui) -> Result<ExitCode> {
     let cpus = host::available_cpus()?;
     match args.into_request(&cpus) {
-        Ok(Request::Latency(plan)) => latency::run(&plan, ui),
+        Ok(Request::Latency(plan, extras)) => latency::run(&plan, &extras, ui),
         Ok(Request::Throughput(plan)) => throughput::run(&plan, ui),
+        Ok(Request::Load(plan)) => load::run(&plan, ui),
+        Ok(Request::Sweep(plan, args)) => sweep::run(&plan, &args, ui),
+        Ok(Request::Intrinsic(args)) => intrinsic::run(&args, &cpus, ui),
+        Ok(Request::Compare(args)) => compare::run(&args, ui),
         Ok(Request::Fanout(args)) => fanout::run(&args, &cpus, ui),
         Ok(Request::Failover(args)) => failover::run(&args, ui),
         Ok(Request::Reconnect(args)) => reconnect::run(&args, ui),

@@ -34,6 +34,17 @@ pub(crate) enum PathMode {
     Auto,
 }
 
+impl PathMode {
+    /// As it is asked for.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            PathMode::Link => "link",
+            PathMode::Broadcast => "broadcast",
+            PathMode::Auto => "auto",
+        }
+    }
+}
+
 /// Which interface is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Role;
 use super::company::{Circumstances, Company, Done, Outcome, verdict, wait_until};
 use super::crowd::Gather;
+use super::output::{ResultArgs, worse};
 use super::times::Spread;
 use crate::ui::format::nanoseconds;
 use crate::ui::{Stream, Ui};
@@ -33,9 +34,8 @@ pub(crate) struct ReconnectArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(1..=10_000))]
     count: u32,
 
-    /// Print the result as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: ResultArgs,
 }
 
 #[derive(Serialize)]
@@ -66,22 +66,22 @@ pub(super) fn run(args: &ReconnectArgs, ui: &Ui) -> Result<ExitCode> {
         ns: Spread::of(&times),
         circumstances: Circumstances::of(&outcome),
     };
-    if args.json {
-        ui.json(&result)?;
-    } else {
-        let [p50, p99, max] = [result.ns.p50, result.ns.p99, result.ns.max].map(nanoseconds);
-        let (hubs, count) = (result.hubs, result.count);
-        let p50 = ui.strong(Stream::Out, &p50);
-        ui.line(
-            Stream::Out,
-            format_args!(
-                "{hubs} hubs are known to a new supervisor {p50} after its start (median of \
-                 {count}; p99 {p99}, max {max})\n{}",
-                result.circumstances.text()
-            ),
-        )?;
-    }
-    verdict(outcome.lost, ui)
+    let checked = args.output.tell(&result, ui, || print(&result, ui))?;
+    Ok(worse(verdict(outcome.lost, ui)?, checked))
+}
+
+fn print(result: &Reconnect, ui: &Ui) -> Result<()> {
+    let [p50, p99, max] = [result.ns.p50, result.ns.p99, result.ns.max].map(nanoseconds);
+    let (hubs, count) = (result.hubs, result.count);
+    let p50 = ui.strong(Stream::Out, &p50);
+    ui.line(
+        Stream::Out,
+        format_args!(
+            "{hubs} hubs are known to a new supervisor {p50} after its start (median of {count}; \
+             p99 {p99}, max {max})\n{}",
+            result.circumstances.text()
+        ),
+    )
 }
 
 fn measure(

@@ -5,51 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::args::{Layer, PathMode, Plan, WaitMode};
-use super::events::is_typed;
-use super::host::Machine;
+use super::args::{Plan, WaitMode};
+use super::conditions::Conditions;
 use super::times::{MiddleAndTail, Percentiles};
 use crate::ui::format::{bytes, count, nanoseconds, rate};
 use crate::ui::{Stream, Table, Ui};
-
-/// What was measured, and where.
-#[derive(Debug, Serialize)]
-pub(super) struct Conditions {
-    /// What an event is: `typed`, `raw`, or `record`.
-    event: &'static str,
-    layer: Layer,
-    path: PathMode,
-    /// Hubs in the domain, beside those that hold idle links.
-    hubs: u32,
-    /// Events of the one process that went another way.
-    pub(super) detours: u64,
-    timestamps: bool,
-    cpus: [usize; 2],
-    /// Ended before all rounds were complete.
-    interrupted: bool,
-    machine: Machine,
-}
-
-impl Conditions {
-    fn of(plan: &Plan, interrupted: bool) -> Conditions {
-        let setup = &plan.setup;
-        Conditions {
-            event: match setup.layer {
-                Layer::Ring => "record",
-                Layer::Hub if is_typed(setup.size) => "typed",
-                Layer::Hub => "raw",
-            },
-            layer: setup.layer,
-            path: setup.path,
-            hubs: setup.hubs,
-            detours: 0,
-            timestamps: setup.timestamps,
-            cpus: [setup.cpus.0, setup.cpus.1],
-            interrupted,
-            machine: Machine::here(),
-        }
-    }
-}
 
 /// The result of `bench latency`.
 #[derive(Debug, Serialize)]
@@ -64,6 +24,8 @@ pub(super) struct Latency {
     pub(super) lost: u64,
     /// Half of the round trips of all rounds together.
     pub(super) one_way_ns: Percentiles,
+    /// All of them: HdrHistogram V2 of picoseconds, compressed, base64.
+    pub(super) histogram: String,
     /// Half of the floor's, all together.
     pub(super) floor_ns: MiddleAndTail,
     /// Median of the rounds'.
@@ -87,12 +49,18 @@ impl Latency {
             count: 0,
             lost: 0,
             one_way_ns: Percentiles::default(),
+            histogram: String::new(),
             floor_ns: MiddleAndTail::default(),
             ratio_p50: 0.0,
             ratio_p99: 0.0,
             rounds: Vec::new(),
-            conditions: Conditions::of(plan, interrupted),
+            conditions: Conditions::of(&plan.setup, interrupted),
         }
+    }
+
+    /// What events these are.
+    pub(super) fn what(&self) -> String {
+        self.conditions.what(self.wait, self.payload_bytes, self.links)
     }
 }
 
@@ -164,7 +132,7 @@ impl Throughput {
             rtrb_messages_per_s: 0.0,
             ratio: 0.0,
             rounds: Vec::new(),
-            conditions: Conditions::of(plan, interrupted),
+            conditions: Conditions::of(&plan.setup, interrupted),
         }
     }
 }
@@ -195,11 +163,8 @@ pub(super) fn ratio(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-/// Prints the result of `bench latency`.
-pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
-    if plan.json {
-        return ui.json(result);
-    }
+/// Prints the result of `bench latency` for people.
+pub(super) fn latency(result: &Latency, ui: &Ui) -> Result<()> {
     let floor = if result.wait == WaitMode::Block { "futex" } else { "floor" };
     let head = [
         "round",
@@ -222,10 +187,7 @@ pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
             format!("{:.2}", round.ratio_p99),
         ]);
     }
-    ui.line(
-        Stream::Out,
-        what(&result.conditions, result.wait, result.payload_bytes, result.links),
-    )?;
+    ui.line(Stream::Out, result.conditions.text(result.wait, result.payload_bytes, result.links))?;
     ui.table(Stream::Out, table)?;
     let all = &result.one_way_ns;
     ui.line(
@@ -251,11 +213,8 @@ pub(super) fn latency(result: &Latency, plan: &Plan, ui: &Ui) -> Result<()> {
     )
 }
 
-/// Prints the result of `bench throughput`.
-pub(super) fn throughput(result: &Throughput, plan: &Plan, ui: &Ui) -> Result<()> {
-    if plan.json {
-        return ui.json(result);
-    }
+/// Prints the result of `bench throughput` for people.
+pub(super) fn throughput(result: &Throughput, ui: &Ui) -> Result<()> {
     let mut table = Table::new(["round", "events", "rtrb", "ratio"], 1);
     for (index, round) in result.rounds.iter().enumerate() {
         table.row([
@@ -265,7 +224,7 @@ pub(super) fn throughput(result: &Throughput, plan: &Plan, ui: &Ui) -> Result<()
             format!("{:.2}", round.ratio),
         ]);
     }
-    let what = what(&result.conditions, result.wait, result.payload_bytes, result.links);
+    let what = result.conditions.text(result.wait, result.payload_bytes, result.links);
     let together = match result.batch {
         1 => "one by one".to_owned(),
         batch => format!("{batch} at once"),
@@ -294,39 +253,23 @@ pub(super) fn verdict(lost: u64, ui: &Ui) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// One line that says what the figures are of.
-fn what(conditions: &Conditions, wait: WaitMode, payload_bytes: usize, links: u32) -> String {
-    let [first, second] = conditions.cpus;
-    let Machine { cpu, kernel } = &conditions.machine;
-    let wait = match wait {
-        WaitMode::Spin => "spinning",
-        WaitMode::Block => "sleeping",
-        WaitMode::Adaptive => "spinning, then sleeping",
-    };
-    let kind = conditions.event;
-    let stamped = if conditions.timestamps { ", with timestamps" } else { "" };
-    let links = match (conditions.path, links) {
-        (PathMode::Link, 1) => String::new(),
-        (PathMode::Link, links) => format!(", {links} links"),
-        (PathMode::Broadcast, _) => ", broadcast".to_owned(),
-        (PathMode::Auto, _) => ", published over a link".to_owned(),
-    };
-    let links = match conditions.hubs {
-        2 => links,
-        hubs => format!("{links} among {hubs} hubs"),
-    };
-    let links = match conditions.detours {
-        0 => links,
-        detours => format!("{links} ({} went another way)", count(detours)),
-    };
-    let early = if conditions.interrupted { "interrupted: " } else { "" };
-    format!(
-        "{early}{payload_bytes}-byte {kind} events{stamped}{links}, {wait}, processors {first} and \
-         {second} of {cpu}, Linux {kernel}"
-    )
+/// With tenths of nanoseconds while those matter.
+pub(super) fn time(ns: f64) -> String {
+    if ns < 999.95 { format!("{ns:.1} ns") } else { nanoseconds(ns.round() as u64) }
 }
 
-/// With tenths of nanoseconds while those matter.
-fn time(ns: f64) -> String {
-    if ns < 999.95 { format!("{ns:.1} ns") } else { nanoseconds(ns.round() as u64) }
+/// The figures of a page: a row of percentiles for each name.
+pub(super) fn percentile_table(
+    rows: impl IntoIterator<Item = (String, Percentiles)>,
+) -> ephapse_plot::Table {
+    let head = ["", "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let row = |(name, all): (String, Percentiles)| {
+        let times =
+            [all.min, all.mean, all.p50, all.p90, all.p99, all.p999, all.p9999, all.max].map(time);
+        [name].into_iter().chain(times).collect()
+    };
+    ephapse_plot::Table {
+        head: head.map(str::to_owned).to_vec(),
+        rows: rows.into_iter().map(row).collect(),
+    }
 }

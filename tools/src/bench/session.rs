@@ -2,20 +2,23 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ephapse::event::Timestamp;
+use ephapse_plot::{Interval, Series, Times};
 
 use super::args::{Layer, PathMode, Setup, Via};
 use super::bare_side::Own;
 use super::control::{Control, Order, Report};
 use super::floor::{Floor, spin_until};
 use super::halt::{Halt, Stop};
+use super::load::{Flight, Schedule};
 use super::rival::Load;
-use super::shared::{Page, Word};
+use super::shared::{Page, Word, numbers_from_file};
 use super::side::PingSide;
-use super::times::{TickRate, Times};
+use super::times::{TickRate, one_way};
 use super::watchdog::Watchdog;
 use super::{Role, bus_side, c_side, host, hub_side};
 use crate::children::Stage;
@@ -40,12 +43,18 @@ pub(super) struct Session {
     halt: Halt,
     setup: Setup,
     rate: TickRate,
+    /// When it began.
+    start: Instant,
+    /// The processors that the calling thread could use before.
+    allowed: Vec<usize>,
     /// One for each round trip of a phase, in ticks.
     samples: Vec<u64>,
     /// Round trips of the floor so far: what its words hold.
     floor_trips: u64,
     /// Events that were sent one way so far.
     sent: u64,
+    /// Schedules so far.
+    loads: u64,
 }
 
 /// What one phase of events gave.
@@ -59,7 +68,7 @@ pub(super) struct Measured<T> {
 impl Session {
     /// Starts the child, connects with it, and binds the calling thread to its processor.
     pub(super) fn open(setup: &Setup, ui: &Ui) -> Result<Session> {
-        let start = Timestamp::now();
+        let (start, began) = (Timestamp::now(), Instant::now());
         let halt = Halt::default();
         signals::watch_and({
             let halt = halt.clone();
@@ -108,8 +117,10 @@ impl Session {
             (other, _) => bail!("the child says {other:?} instead of being ready"),
         }
         let watchdog = Watchdog::start(&control, halt.clone())?;
+        let allowed = host::available_cpus()?;
         host::pin(setup.cpus.0)?;
         Ok(Session {
+            allowed,
             watchdog,
             side,
             page,
@@ -118,9 +129,11 @@ impl Session {
             halt,
             setup: *setup,
             rate: TickRate::since(start),
+            start: began,
             samples: Vec::new(),
             floor_trips: 0,
             sent: 0,
+            loads: 0,
         })
     }
 
@@ -135,18 +148,23 @@ impl Session {
         floor.ping(from, resized(samples, warm), halt)?;
         floor.ping(from + warm, resized(samples, trips), halt)?;
         self.end(1)?;
-        Times::of(&self.samples, self.rate)
+        let whole = one_way(&self.samples, self.rate, Duration::ZERO, 1);
+        Ok(Series::of_intervals("floor", whole).times)
     }
 
-    /// Round trips of events.
-    pub(super) fn round_trips(&mut self, trips: u64) -> Result<Measured<Times>> {
+    /// Round trips of events, as intervals since the beginning.
+    pub(super) fn round_trips(&mut self, trips: u64) -> Result<Measured<Vec<Interval>>> {
+        /// Of one phase: enough to see when something happened.
+        const INTERVALS: usize = 10;
+
         let warm = warm_up(trips);
         self.begin(warm + trips, &[Order::Answer { trips: warm + trips }])?;
         let (samples, halt) = (&mut self.samples, &self.halt);
         let mut lost = self.side.ping(resized(samples, warm), halt)?;
+        let begun = self.start.elapsed();
         lost += self.side.ping(resized(samples, trips), halt)?;
         lost += self.end(1)?;
-        Ok(Measured { result: Times::of(&self.samples, self.rate)?, lost })
+        Ok(Measured { result: one_way(&self.samples, self.rate, begun, INTERVALS), lost })
     }
 
     /// Events one way; the time from before the first one until the child has the last one.
@@ -169,6 +187,38 @@ impl Session {
         Ok(())
     }
 
+    /// Events by a schedule; what became of them.
+    pub(super) fn load(&mut self, schedule: &Schedule) -> Result<Measured<Flight>> {
+        /// Until the first event: what the child may take for its first look at the ring.
+        const LEAD: Duration = Duration::from_millis(2);
+
+        let warm = warm_up(schedule.count);
+        let schedule = *schedule;
+        let orders = [Order::Receive { count: warm }, Order::ReceiveOnSchedule { schedule }];
+        self.begin(warm + schedule.count, &orders)?;
+        let planned = self.rate.ns_of(schedule.step.unwrap_or(0.0) * schedule.count as f64);
+        self.watchdog.expect_over(warm + schedule.count, Duration::from_nanos(planned as u64));
+        self.send(warm, 1)?;
+        self.loads += 1;
+        spin_until(self.page.word(Word::Ready), self.loads, &self.halt)?;
+        let begun = self.start.elapsed() + LEAD;
+        let start = Timestamp::now().ticks() + self.rate.ticks(LEAD.as_nanos() as f64) as u64;
+        // Release: the child reads it when it has the first event.
+        self.page.word(Word::Start).store(start, Ordering::Release);
+        let sent = match self.side.send_on_schedule(&schedule, start, &self.halt) {
+            Ok(sent) => sent,
+            Err(error) => return Err(self.halt.reason().map_or(error, Into::into)),
+        };
+        self.sent += schedule.count;
+        spin_until(self.page.word(Word::Received), self.sent, &self.halt)?;
+        let received = Timestamp::now().ticks();
+        let first = self.end(1)?;
+        let (lost, file) = self.end_with_file()?;
+        let ticks = numbers_from_file(file)?;
+        let flight = Flight { schedule, start, sent, received, begun, ticks, rate: self.rate };
+        Ok(Measured { result: flight, lost: first + lost })
+    }
+
     /// The same with the rival, between this thread and another one on the child's processor.
     pub(super) fn rival(&mut self, count: u64) -> Result<Measured<Duration>> {
         let load = |count| Load {
@@ -186,6 +236,16 @@ impl Session {
         Ok(Measured { result, lost })
     }
 
+    /// What is measured.
+    pub(super) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Ticks of the clock.
+    pub(super) fn ticks_of(&self, time: Duration) -> f64 {
+        self.rate.ticks(time.as_nanos() as f64)
+    }
+
     /// Events of this process that went another way than was asked for.
     pub(super) fn detours(&self) -> u64 {
         self.side.detours()
@@ -198,23 +258,39 @@ impl Session {
 
     /// Ends the child and the supervisor, and removes what the run has made.
     pub(super) fn close(self) -> Result<()> {
-        let Session { watchdog, side, control, stage, .. } = self;
+        let Session { watchdog, side, control, stage, allowed, .. } = self;
         drop(watchdog);
         drop(control);
         drop(side);
-        stage.close()
+        let closed = stage.close();
+        // Another session may follow, whose processes inherit it.
+        host::unpin(&allowed)?;
+        closed
     }
 
     fn begin(&mut self, events: u64, orders: &[Order]) -> Result<()> {
         self.halt.check()?;
         // All that is needed is there, and has been touched, before anything is measured.
         let longest = usize::try_from(events).context("too many events for this machine")?;
-        if !matches!(orders[0], Order::Receive { .. }) && self.samples.capacity() < longest {
+        if matches!(orders[0], Order::Floor { .. } | Order::Answer { .. })
+            && self.samples.capacity() < longest
+        {
             self.samples.resize(longest, 1);
             self.samples.fill(1);
         }
         self.watchdog.expect(events);
         orders.iter().try_for_each(|order| self.control.send(order, &[]))
+    }
+
+    /// As [`end`](Self::end) of one order, with the file that comes along.
+    fn end_with_file(&mut self) -> Result<(u64, OwnedFd)> {
+        match self.control.receive(CHILD_LIMIT)? {
+            (Report::Done { lost }, files) => {
+                let file = files.into_iter().next();
+                Ok((lost, file.context("the child has sent nothing that it measured")?))
+            }
+            (other, _) => bail!("the child says {other:?} instead of being done"),
+        }
     }
 
     /// The phase is over when the child says so, once for each order.

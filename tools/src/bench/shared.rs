@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io::{BufWriter, Read, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -30,11 +31,15 @@ pub(crate) enum Word {
     Pong = 128,
     /// Written by the child: how many events it has received, when it has all of them.
     Received = 256,
+    /// Written by the child: how many schedules it has been ready for.
+    Ready = 384,
+    /// Written by the parent: the tick at which the first event of a schedule is due.
+    Start = 512,
 }
 
 const PAGE_BYTES: usize = 4096;
 
-const _: () = assert!(Word::Received as usize + size_of::<AtomicU64>() <= PAGE_BYTES);
+const _: () = assert!(Word::Start as usize + size_of::<AtomicU64>() <= PAGE_BYTES);
 
 /// One page, mapped by both processes.
 ///
@@ -103,6 +108,29 @@ impl Page {
         // SAFETY: waking touches no memory.
         unsafe { libc::syscall(libc::SYS_futex, self.word(word).as_ptr(), libc::FUTEX_WAKE, 1) };
     }
+}
+
+/// Numbers in a file of memory, which another process gets by its descriptor.
+pub(crate) fn numbers_to_file(numbers: &[u64]) -> Result<OwnedFd> {
+    let file = memfd_create("ephapse-bench", MFdFlags::MFD_CLOEXEC)
+        .context("cannot make a file in memory")?;
+    let mut file = BufWriter::new(File::from(file));
+    for number in numbers {
+        file.write_all(&number.to_le_bytes()).context("no memory for what was measured")?;
+    }
+    let file = file.into_inner().context("no memory for what was measured")?;
+    Ok(file.into())
+}
+
+/// The numbers that the other process has put into a file.
+pub(crate) fn numbers_from_file(file: OwnedFd) -> Result<Vec<u64>> {
+    let mut file = File::from(file);
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .context("cannot read what was measured")?;
+    let (numbers, _) = bytes.as_chunks::<8>();
+    Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
 }
 
 /// Takes a descriptor that has just arrived over a socket.

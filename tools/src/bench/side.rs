@@ -1,8 +1,9 @@
 //! What each layer must be able to do to be measured.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::halt::Halt;
+use super::load::{Arrivals, Schedule, Sent};
 use super::shared::Page;
 
 /// The parent's side: asks, and sends.
@@ -14,6 +15,11 @@ pub(super) trait PingSide {
 
     /// Sends so many events, with a commit for every `batch` of them.
     fn stream(&mut self, count: u64, batch: u32, halt: &Halt) -> Result<()>;
+
+    /// Sends events by a schedule, the first of which is due at the tick `start`.
+    fn send_on_schedule(&mut self, _: &Schedule, _start: u64, _: &Halt) -> Result<Sent> {
+        bail!("events at a rate are measured through hubs")
+    }
 
     /// Bytes of the ring that events are sent through.
     fn capacity_bytes(&self) -> usize;
@@ -33,6 +39,11 @@ pub(super) trait EchoSide {
     /// Receives so many events, and says in the page when it has the last. Returns how many were
     /// missing, repeated or wrong.
     fn receive(&mut self, count: u64, page: &Page) -> Result<u64>;
+
+    /// The same, for events that are sent by a schedule: notes when each of them was there.
+    fn receive_on_schedule(&mut self, _: &mut Arrivals<'_>) -> Result<u64> {
+        bail!("events at a rate are measured through hubs")
+    }
 }
 
 /// What a receiver has seen of a sequence.

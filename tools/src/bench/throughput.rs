@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::args::Plan;
 use super::halt::Stop;
+use super::output::worse;
 use super::report::{self, Throughput, ThroughputRound};
 use super::session::Session;
 use super::times::median;
@@ -35,9 +36,9 @@ pub(super) fn run(plan: &Plan, ui: &Ui) -> Result<ExitCode> {
     }
     let mut result = course.result(plan, interrupted);
     result.conditions.detours = detours;
-    report::throughput(&result, plan, ui)?;
+    let checked = plan.output.tell(&result, ui, || report::throughput(&result, ui))?;
     closed?;
-    report::verdict(result.lost, ui)
+    Ok(worse(report::verdict(result.lost, ui)?, checked))
 }
 
 impl Course {

@@ -1,15 +1,10 @@
 //! From ticks to percentiles.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
 use ephapse::event::Timestamp;
-use hdrhistogram::Histogram;
+use ephapse_plot::{Interval, Times};
 use serde::Serialize;
-
-/// An hour, in picoseconds: whatever takes longer counts as that.
-const LONGEST_PS: u64 = 3_600_000_000_000_000;
-
-/// Three digits.
-const DIGITS: u8 = 3;
 
 /// What a tick of the clock is worth.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +20,33 @@ impl TickRate {
         TickRate { ps_per_tick: now.since(start) as f64 * 1e3 / ticks as f64 }
     }
 
+    /// As the library knows it.
+    pub(crate) fn now() -> TickRate {
+        // Far enough apart for three digits more than anybody needs.
+        const SPAN: Duration = Duration::from_secs(3600);
+        let now = Timestamp::now();
+        let ticks = Timestamp::after(SPAN).ticks().saturating_sub(now.ticks()).max(1);
+        TickRate { ps_per_tick: SPAN.as_nanos() as f64 * 1e3 / ticks as f64 }
+    }
+
     /// Nanoseconds from one count of the clock to a later one.
     pub(crate) fn ns_between(self, from: u64, to: u64) -> u64 {
         (to.saturating_sub(from) as f64 * self.ps_per_tick / 1e3) as u64
+    }
+
+    /// Picoseconds of so many ticks.
+    pub(crate) fn ps(self, ticks: u64) -> u64 {
+        (ticks as f64 * self.ps_per_tick) as u64
+    }
+
+    /// Nanoseconds of so many ticks.
+    pub(crate) fn ns_of(self, ticks: f64) -> f64 {
+        ticks * self.ps_per_tick / 1e3
+    }
+
+    /// Ticks of so many nanoseconds.
+    pub(crate) fn ticks(self, ns: f64) -> f64 {
+        ns * 1e3 / self.ps_per_tick
     }
 
     /// One way, in picoseconds: half of a round trip in ticks.
@@ -36,64 +55,35 @@ impl TickRate {
     }
 }
 
-/// One-way times.
-#[derive(Clone, Debug)]
-pub(crate) struct Times {
-    histogram: Histogram<u64>,
-}
-
-impl Times {
-    /// None yet.
-    pub(crate) fn new() -> Result<Times> {
-        let histogram = Histogram::new_with_bounds(1, LONGEST_PS, DIGITS);
-        Ok(Times { histogram: histogram.context("cannot make a histogram")? })
-    }
-
-    /// Of round trips in ticks.
-    pub(crate) fn of(round_trips: &[u64], rate: TickRate) -> Result<Times> {
-        let mut times = Times::new()?;
-        for &ticks in round_trips {
-            times.histogram.saturating_record(rate.one_way_ps(ticks).max(1));
-        }
-        Ok(times)
-    }
-
-    /// Adds all of the others'.
-    pub(crate) fn add(&mut self, others: &Times) -> Result<()> {
-        self.histogram.add(&others.histogram).context("cannot add histograms")
-    }
-
-    /// Nanoseconds below which so many percent are.
-    pub(crate) fn percentile_ns(&self, percent: f64) -> f64 {
-        to_ns(self.histogram.value_at_percentile(percent))
-    }
-
-    /// All that is told of the result.
-    pub(crate) fn all(&self) -> Percentiles {
-        Percentiles {
-            p50: self.percentile_ns(50.0),
-            p90: self.percentile_ns(90.0),
-            p99: self.percentile_ns(99.0),
-            p999: self.percentile_ns(99.9),
-            max: to_ns(self.histogram.max()),
-        }
-    }
-
-    /// All that is told of a round, and of the floor.
-    pub(crate) fn middle_and_tail(&self) -> MiddleAndTail {
-        MiddleAndTail { p50: self.percentile_ns(50.0), p99: self.percentile_ns(99.0) }
-    }
-}
-
-/// To a tenth of a nanosecond, which is what the clock can tell.
-fn to_ns(ps: u64) -> f64 {
-    (ps as f64 / 100.0).round() / 10.0
+/// Half of each round trip, given in ticks, as intervals: `parts` of them, the first of which began
+/// so long after the run. What follows another began where that ended.
+pub(crate) fn one_way(
+    round_trips: &[u64],
+    rate: TickRate,
+    begun: Duration,
+    parts: usize,
+) -> Vec<Interval> {
+    let mut start = begun;
+    let slices = round_trips.chunks(round_trips.len().div_ceil(parts).max(1));
+    let interval = |slice: &[u64]| {
+        let mut times = Times::new();
+        slice.iter().for_each(|ticks| times.record_ps(rate.one_way_ps(*ticks)));
+        let length = Duration::from_nanos(rate.ns_between(0, slice.iter().sum()));
+        let interval = Interval { start, length, times };
+        start += length;
+        interval
+    };
+    slices.map(interval).collect()
 }
 
 /// Nanoseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Percentiles {
-    /// Half of all are below.
+    /// The shortest.
+    pub(crate) min: f64,
+    /// The sum, divided by their number.
+    pub(crate) mean: f64,
+    /// Half of all are not above it.
     pub(crate) p50: f64,
     /// Nine tenths.
     pub(crate) p90: f64,
@@ -101,8 +91,26 @@ pub(crate) struct Percentiles {
     pub(crate) p99: f64,
     /// All but one in a thousand.
     pub(crate) p999: f64,
+    /// All but one in ten thousand.
+    pub(crate) p9999: f64,
     /// The worst.
     pub(crate) max: f64,
+}
+
+impl Percentiles {
+    /// Of all of these.
+    pub(crate) fn of(times: &Times) -> Percentiles {
+        Percentiles {
+            min: times.min_ns(),
+            mean: times.mean_ns(),
+            p50: times.quantile_ns(0.5),
+            p90: times.quantile_ns(0.9),
+            p99: times.quantile_ns(0.99),
+            p999: times.quantile_ns(0.999),
+            p9999: times.quantile_ns(0.9999),
+            max: times.max_ns(),
+        }
+    }
 }
 
 /// Nanoseconds.
@@ -112,6 +120,13 @@ pub(crate) struct MiddleAndTail {
     pub(crate) p50: f64,
     /// All but one percent.
     pub(crate) p99: f64,
+}
+
+impl MiddleAndTail {
+    /// Of all of these.
+    pub(crate) fn of(times: &Times) -> MiddleAndTail {
+        MiddleAndTail { p50: times.quantile_ns(0.5), p99: times.quantile_ns(0.99) }
+    }
 }
 
 /// What is told of few times, each of which counts: nanoseconds.
@@ -153,6 +168,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ephapse_plot::Series;
 
     #[test]
     fn medians() {
@@ -176,7 +192,11 @@ mod tests {
     fn half_a_round_trip_in_tenths_of_nanoseconds() {
         let rate = TickRate { ps_per_tick: 500.0 };
         let ticks: Vec<u64> = (1..=1000).collect(); // 0.25 to 250 ns one way
-        let times = Times::of(&ticks, rate).unwrap().all();
+        let intervals = one_way(&ticks, rate, Duration::from_secs(3), 4);
+        let starts: Vec<u64> = intervals.iter().map(|i| i.start.as_nanos() as u64).collect();
+        // 250, 500 and 750 of the first thousand ticks, each a half of a nanosecond.
+        assert_eq!(starts, [0, 15_687, 62_625, 140_812].map(|ns| 3_000_000_000 + ns));
+        let times = Percentiles::of(&Series::of_intervals("", intervals).times);
         assert!((times.p50 - 125.0).abs() < 0.3, "{times:?}");
         assert!((times.p99 - 247.5).abs() < 0.5, "{times:?}");
         assert!((times.max - 250.0).abs() < 0.5, "{times:?}");

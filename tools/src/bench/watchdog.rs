@@ -58,8 +58,13 @@ impl Watchdog {
 
     /// A phase of so many events begins.
     pub(crate) fn expect(&self, events: u64) {
+        self.expect_over(events, Duration::ZERO);
+    }
+
+    /// The same, of events that are not sent as fast as it goes, but over so long a time.
+    pub(crate) fn expect_over(&self, events: u64, time: Duration) {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
-        self.shared.set(Watch::Until(Instant::now() + PHASE_LIMIT + EVENT_LIMIT * events));
+        self.shared.set(Watch::Until(Instant::now() + PHASE_LIMIT + EVENT_LIMIT * events + time));
     }
 
     /// The phase is over.

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::files::{Input, Output};
+use super::files::Input;
 use super::kills::{Killer, QUIETLY, await_ready};
 use super::report::{Final, Report};
 use super::summary::{Books, Summary};
 use super::{ACTUATOR, DemoArgs, LOGGER, PLANNER, SENSOR};
 use crate::children::{Heard, Stage};
+use crate::output::Output;
 use crate::signals::{self, StopFlag};
 use crate::ui::{Progress, Stream, Ui, format};
 

@@ -18,6 +18,8 @@ pub(crate) enum Need {
     CxxCompiler,
     /// A program whose package has its name.
     Program(&'static str),
+    /// A Python package; kept below the target folder.
+    PythonPackage(&'static str),
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
             Self::CxxCompiler => cxx_compiler(log),
             Self::Program(name) if succeeds(name, &["--version"]) => Ok(()),
             Self::Program(name) => apt_install(name, log),
+            Self::PythonPackage(name) => python_package(name, log),
         }
     }
 }
@@ -50,6 +53,13 @@ fn cargo_tool(name: &str, log: &Path) -> Result<()> {
     }
     let install = Line::new("cargo install --locked --root").arg(below_target("tools")).arg(name);
     install.run(log).with_context(|| format!("{name} is missing; {install}"))
+}
+
+fn python_package(name: &str, log: &Path) -> Result<()> {
+    let path = below_target("python");
+    let install =
+        Line::new("python3 -m pip install --quiet --upgrade --target").arg(&path).arg(name);
+    install.run(log).with_context(|| format!("the Python package {name} is missing; {install}"))
 }
 
 fn cxx_compiler(log: &Path) -> Result<()> {

@@ -119,6 +119,26 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "histograms",
+        about: "what `bench` writes, read by another implementation of HdrHistogram, in Python",
+        needs: &[Need::PythonPackage("hdrhistogram")],
+        lines: || {
+            let directory = below_target("histograms");
+            let bench = format!(
+                "cargo run --release -- bench load --rate 5k,max --duration 100ms --rounds 2 \
+                 --tolerance 99 --json --hgrm {directory}/out.hgrm --hlog {directory}/out.hlog"
+            );
+            let check = format!(
+                "mkdir -p {directory}; {bench} > {directory}/out.json; \
+                 python3 tools/tests/read_histograms.py {directory}"
+            );
+            let python = below_target("python");
+            vec![
+                Line::new("sh -e -c").arg(check).env("PYTHONPATH", &python).expect(histograms_read),
+            ]
+        },
+    },
+    Step {
         name: "model",
         about: "the protocols without locks under the model checker, and that it sees broken ones",
         needs: &[],
@@ -189,6 +209,13 @@ fn tests_ran(output: &str) -> Result<(), String> {
     match passed.sum() {
         0 => Err("no test was run".to_owned()),
         _ => Ok(()),
+    }
+}
+
+fn histograms_read(output: &str) -> Result<(), String> {
+    match output.contains("all histograms are as the result says") {
+        true => Ok(()),
+        false => Err("the script has not come to its end".to_owned()),
     }
 }
 
