@@ -9,7 +9,8 @@ use rusteron_client::{
     AERON_IPC_STREAM, Aeron as Client, AeronContext, AeronExclusivePublication, AeronOfferError,
     AeronSubscription, Handlers,
 };
-use rusteron_media_driver::{AeronDriver, AeronDriverContext, aeron_threading_mode_t};
+use rusteron_media_driver::bindings::aeron_threading_mode_t;
+use rusteron_media_driver::{AeronDriver, AeronDriverContext};
 
 use super::locked_version;
 use crate::message::Message;
