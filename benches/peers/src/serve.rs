@@ -382,7 +382,7 @@ mod tests {
     fn what_is_lost_repeated_or_damaged_is_counted() {
         let right = |number| Seen { number, last: false, right: true };
         let mut tally = Tally { next: 5, ..Tally::default() };
-        [right(5), right(8)].map(|seen| tally.see(seen)); // 6 and 7 are missing
+        [right(5), right(8)].into_iter().for_each(|seen| tally.see(seen)); // 6 and 7 are missing
         assert_eq!((tally.next, tally.lost, tally.wrong), (9, 2, 0));
         tally.see(right(8)); // again, in the place of 9
         tally.see(Seen { right: false, ..right(10) }); // the right number with wrong contents
