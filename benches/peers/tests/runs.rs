@@ -223,7 +223,11 @@ fn named(children: &[(u32, Vec<String>)]) -> Vec<PathBuf> {
 #[test]
 fn a_killed_run_leaves_nothing() {
     let _alone = alone();
+    let (_, list, _) = output(&["list"]);
     for system in ["iceoryx2", "zenoh", "aeron", "ephapse-broadcast", "pipe"] {
+        if list.contains(&format!("{system:<18} not ")) {
+            continue; // left out of this program
+        }
         let mut running = Running::start();
         running.wait_for_line(&format!("round 2 of 1000: {system}"));
         let dir = running.dir();
