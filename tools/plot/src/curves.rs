@@ -5,6 +5,9 @@ use crate::{Axis, Interval, Line, Panel, Scale, Series, Times, Unit};
 /// Marks side by side that a picture has room for.
 const COLUMNS: f64 = 90.0;
 
+/// The share of all that is drawn as fast as the slowest of them.
+const FASTEST: f64 = 0.001;
+
 /// What the times are of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -26,7 +29,9 @@ pub(crate) fn percentiles(kind: Kind, series: &[Series]) -> Panel {
         let count = one.times.count() as f64;
         let mut seen = 0.0;
         let mut path = Vec::new();
-        for (ns, times) in one.times.each_ns() {
+        // What is faster than nearly all would stretch the axis, and nobody asks for it.
+        let least = one.times.quantile_ns(FASTEST);
+        for (ns, times) in one.times.each_ns().map(|(ns, times)| (ns.max(least), times)) {
             // A step: from the share of those below to the share of those not above.
             path.push((seen / count, ns));
             seen += times as f64;

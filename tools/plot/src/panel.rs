@@ -72,7 +72,7 @@ impl Panel {
         let (columns, rows) = (x.ticks.len(), y.ticks.len());
         let mut chart = ChartBuilder::on(area)
             .margin_left(px(MARGIN))
-            .margin_right(px(28))
+            .margin_right(px(44))
             .margin_top(px(34))
             .margin_bottom(px(14))
             .x_label_area_size(px(50))

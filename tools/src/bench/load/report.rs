@@ -189,7 +189,8 @@ pub(in crate::bench) fn verdict(runs: &[RateResult], ui: &Ui) -> Result<ExitCode
         if let (false, Some(wanted)) = (run.met, run.wanted_per_s) {
             let (wanted, achieved) = (rate(wanted), rate(run.achieved_per_s));
             let name = &run.rate;
-            ui.error(&anyhow!("FAIL: rate {name} was missed: {achieved} of {wanted}"));
+            let text = format!("median of its rounds {achieved} of {wanted}");
+            ui.error(&anyhow!("FAIL: rate {name} was missed in at least one round; {text}"));
             worst = ExitCode::FAILURE;
         }
         worst = worse(worst, report::verdict(run.lost, ui)?);
