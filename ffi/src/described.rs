@@ -39,6 +39,10 @@ pub(crate) fn remember(schema: u64, name: &str, version: u32, layout: &str) {
 
 /// Has a hub describe a schema, if this process has computed it.
 pub(crate) fn describe(hub: &Hub, schema: u64) {
+    // Before each event for one hub: the rest is for the first of them.
+    if hub.has_described(schema) {
+        return;
+    }
     let text = texts().and_then(|texts| texts.as_ref()?.get(&schema).cloned());
     if let Some(text) = text {
         hub.describe(&text.name, text.version, &text.layout);

@@ -88,7 +88,11 @@ impl Link {
     /// [`SendError`]; `Full` means now, not for ever.
     #[inline(always)]
     pub fn try_send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        self.try_send_content(&Typed(event))
+        let content = Typed(event);
+        if self.put_at_once(&content) {
+            return Ok(());
+        }
+        self.put(&content, &[]).map_err(|failure| failure.error)
     }
 
     /// As [`try_send`](Self::try_send), waiting for room until `timeout` has passed.
@@ -111,7 +115,8 @@ impl Link {
     /// [`SendError`], never `Full`.
     #[inline(always)]
     pub fn send<T: Event>(&mut self, event: &T) -> Result<(), SendError> {
-        self.send_content(&Typed(event))
+        let content = Typed(event);
+        if self.put_at_once(&content) { Ok(()) } else { self.send_by(&content, &[], None) }
     }
 
     /// As [`try_send`](Self::try_send), with an extension, which takes its room in the ring.
@@ -152,19 +157,6 @@ impl Link {
         extension: &Extension,
     ) -> Result<(), SendError> {
         self.send_by(&Typed(event), extension.bytes(), None)
-    }
-
-    #[inline(always)]
-    pub(super) fn try_send_content<C: Content>(&mut self, content: &C) -> Result<(), SendError> {
-        if self.put_at_once(content) {
-            return Ok(());
-        }
-        self.put(content, &[]).map_err(|failure| failure.error)
-    }
-
-    #[inline(always)]
-    pub(super) fn send_content<C: Content>(&mut self, content: &C) -> Result<(), SendError> {
-        if self.put_at_once(content) { Ok(()) } else { self.send_by(content, &[], None) }
     }
 
     #[cold]

@@ -69,6 +69,12 @@ impl Counters {
         self.rows.fold(from, into);
     }
 
+    /// Whether that has been said of a schema, or there was no room for it.
+    #[must_use]
+    pub fn has_described(&self, id: u64) -> bool {
+        self.descriptions.has(id)
+    }
+
     /// Says what events of a schema are, unless that has been said; whether there was room for it.
     /// Without room it is `false` once for each schema.
     #[must_use]

@@ -57,6 +57,12 @@ impl Descriptions {
         Self { mapping, start, known: Mutex::default() }
     }
 
+    /// Whether there is nothing more to say of a schema: it has been added, or there was no room.
+    pub(super) fn has(&self, id: u64) -> bool {
+        // A forked child may have inherited the lock from a thread that it lacks.
+        !self.mapping.process.is_current() || self.known.lock().contains(&id)
+    }
+
     /// Adds a description, unless the schema has one; says whether there was room. Without room it
     /// says so once for each schema.
     pub(super) fn add(&self, id: u64, name: &str, version: u32, layout: &str) -> bool {

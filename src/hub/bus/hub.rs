@@ -141,7 +141,14 @@ impl Hub {
         id
     }
 
-    /// The same, of a type. A lock and a look if it has been said.
+    /// Whether [`describe`](Self::describe) has nothing to do any more for a schema. A lock and a look,
+    /// while `describe` computes the schema of what it is given each time. True in a forked child.
+    #[must_use]
+    pub fn has_described(&self, schema: u64) -> bool {
+        self.shared.tally.table.has_described(schema)
+    }
+
+    /// As [`describe`](Self::describe), of a type. A lock and a look if it has been said.
     pub(super) fn describe_type<T: Event>(&self) {
         let layout = const { &T::LAYOUT };
         self.shared.tally.describe(T::SCHEMA, T::NAME, T::VERSION, layout.as_str());

@@ -23,7 +23,9 @@ fn description(id: u64, name: &str, version: u32, layout: &str) -> Description {
 fn what_is_said_once_is_read_by_others() {
     let (writer, reader, _file) = pair();
     assert_eq!(read(&reader, START), []);
+    assert!(!writer.has(7));
     assert!(writer.add(7, "robot.Pose", 2, "Pose{x:f64}"));
+    assert!(writer.has(7) && !writer.has(8));
     let pose = description(7, "robot.Pose", 2, "Pose{x:f64}");
     assert_eq!(read(&reader, START), std::slice::from_ref(&pose));
     assert!(writer.add(7, "robot.Pose", 2, "Pose{x:f64}"));
