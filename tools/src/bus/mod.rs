@@ -24,7 +24,7 @@ use rkyv::{Archive, Serialize};
 
 pub(crate) use self::listen::{Ended, Follow, Listener};
 pub(crate) use self::monitor::{MonitorArgs, run as monitor};
-pub(crate) use self::publish::{PubArgs, run as publish};
+pub(crate) use self::publish::{PubArgs, run as publish, wait_for};
 pub(crate) use self::reply::{ReplyArgs, run as reply};
 pub(crate) use self::request::{RequestArgs, run as request};
 pub(crate) use self::subscribe::{SubArgs, run as subscribe};

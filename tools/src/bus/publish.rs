@@ -14,7 +14,7 @@ use clap::value_parser;
 use ephapse::event::Extension;
 use ephapse::event::RAW_SCHEMA;
 use ephapse::limits::{EXTENSION_MAX, RING_CAPACITY_MAX};
-use ephapse::{RawEvent, RawPublisher, SendError, Sent};
+use ephapse::{RawEvent, RawPublisher};
 use ephapse_schema::EventType;
 
 use super::totals::{Totals, number_of};
@@ -34,10 +34,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How long one sleep lasts at most, so that an interrupt is noticed.
 const NAP: Duration = Duration::from_millis(50);
-
-/// While a subscription makes no room: tries at once, and then after a pause each.
-const QUICK_TRIES: u32 = 64;
-const PAUSE: Duration = Duration::from_micros(50);
 
 /// Arguments of `pub`.
 #[derive(Debug, clap::Args)]
@@ -123,7 +119,7 @@ pub(crate) fn run(args: PubArgs, ui: &Ui) -> Result<std::process::ExitCode> {
         hub.describe(ty.name(), ty.version(), &ty.layout().to_string());
     }
     let publisher = hub.raw_publisher(&subject).context("cannot publish")?;
-    wait_for(&publisher, args.wait_for, args.timeout, &stop)?;
+    wait_for([&publisher], args.wait_for, args.timeout, || stop.is_set())?;
     let start = Instant::now();
     let mut sender = Sender {
         publisher,
@@ -144,25 +140,29 @@ pub(crate) fn run(args: PubArgs, ui: &Ui) -> Result<std::process::ExitCode> {
     ended.and(told).map(|()| std::process::ExitCode::SUCCESS)
 }
 
-fn wait_for(
-    publisher: &RawPublisher,
+/// Waits until so many subscriptions want the events of each.
+pub(crate) fn wait_for<'a>(
+    publishers: impl IntoIterator<Item = &'a RawPublisher>,
     wanted: u32,
     timeout: Duration,
-    stop: &StopFlag,
+    stop: impl Fn() -> bool,
 ) -> Result<()> {
     let start = Instant::now();
-    loop {
-        let receivers = publisher.receivers();
-        if receivers >= wanted || stop.is_set() {
-            return Ok(());
+    for publisher in publishers {
+        loop {
+            let receivers = publisher.receivers();
+            if receivers >= wanted || stop() {
+                break;
+            }
+            if start.elapsed() >= timeout {
+                let subject = publisher.subject();
+                let wanted = number_of(wanted.into(), "subscription");
+                bail!("{wanted} of {subject} did not come within {timeout:?}, only {receivers}");
+            }
+            thread::sleep(LOOK_AGAIN);
         }
-        if start.elapsed() >= timeout {
-            let subject = publisher.subject();
-            let wanted = number_of(wanted.into(), "subscription");
-            bail!("{wanted} of {subject} did not come within {timeout:?}, only {receivers}");
-        }
-        thread::sleep(LOOK_AGAIN);
     }
+    Ok(())
 }
 
 /// What is published, and how.
@@ -228,24 +228,12 @@ impl Sender {
         let encoded = self.ty.as_ref().map(|ty| encode(ty, payload)).transpose()?;
         let payload = encoded.as_deref().unwrap_or(payload);
         let event = RawEvent::bytes(self.ty.as_ref().map_or(RAW_SCHEMA, EventType::id), payload);
-        let sent = match &self.extension {
-            None => self.publisher.send(&event),
-            Some(extension) => send_with(&mut self.publisher, &event.extension(extension)),
+        let event = match &self.extension {
+            None => event,
+            Some(extension) => event.extension(extension),
         };
-        self.totals.add(payload.len(), sent?);
+        self.totals.add(payload.len(), self.publisher.send(&event)?);
         Ok(true)
-    }
-}
-
-/// Waits for room. It takes no longer than the hub's patience.
-fn send_with(publisher: &mut RawPublisher, event: &RawEvent<'_>) -> Result<Sent, SendError> {
-    let mut tries = 0;
-    loop {
-        match publisher.try_send(event) {
-            Err(SendError::Full) if tries < QUICK_TRIES => tries += 1,
-            Err(SendError::Full) => thread::sleep(PAUSE),
-            result => return result,
-        }
     }
 }
 

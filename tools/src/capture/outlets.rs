@@ -1,20 +1,16 @@
 //! The publishers of a replay.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ephapse::event::Extension;
 use ephapse::{Hub, HubBuilder, RawEvent, RawPublisher, Timestamp};
 
 use super::events::Captured;
 use super::message::{Described, Origin, Stored};
 use super::select::{Rename, renamed};
-use crate::bus::{JoinArgs, capacity_for};
-
-/// Between two looks whether enough have subscribed.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+use crate::bus::{JoinArgs, capacity_for, wait_for};
 
 /// How the subjects of the domain's own events begin, and those of replies.
 const OWN: &str = "ephapse.";
@@ -87,25 +83,7 @@ impl Outlets {
         timeout: Duration,
         stop: impl Fn() -> bool,
     ) -> Result<()> {
-        let start = Instant::now();
-        for publisher in self.publishers.values() {
-            loop {
-                let receivers = publisher.receivers();
-                if receivers >= wanted || stop() {
-                    break;
-                }
-                if start.elapsed() >= timeout {
-                    let subject = publisher.subject();
-                    bail!(
-                        "{wanted} subscriptions of {subject} did not come within {timeout:?}, \
-                         only {receivers}"
-                    );
-                }
-                // Sleep: between two looks at who has subscribed.
-                thread::sleep(LOOK_AGAIN);
-            }
-        }
-        Ok(())
+        wait_for(self.publishers.values(), wanted, timeout, stop)
     }
 
     /// Publishes an event again. `false` if it is left out.
